@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The nouns of Platen, without I/O: what a job, an identity, a decision and a page count are.
+//!
+//! Everything here is plain data that the other crates pass to each other. Names follow RFC 8011
+//! for jobs and T/ACCEM 475-2024 §3 for the rest.
+
+pub mod clock;
+pub mod count;
+pub mod decision;
+pub mod identity;
+pub mod ids;
+pub mod job;
+pub mod local;
+
+pub use clock::{Clock, ManualClock, Moment};
+pub use count::{Certainty, Evidence, PageCount, Sides};
+pub use decision::{Decision, Reason, Step};
+pub use identity::{Denied, Identity, Presented, Source};
+pub use ids::{CardKey, JobId, JobNumber, OwnerKey, PrinterName, UserId};
+pub use job::{ColorMode, Job, JobOptions, JobState, JobStateReason, Owner};

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Cards and readers (ISO/IEC 14443-3).
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// UID of a card: 4, 7 or 10 bytes, in the order the card sends them, cascade tags removed.
+///
+/// `Debug` hides the number: card numbers never reach a log.
+#[derive(Clone, Eq, Hash, PartialEq)]
+pub struct CardUid(heapless::Vec<u8, 10>);
+
+impl CardUid {
+    /// Takes 4, 7 or 10 bytes; any other length is no UID.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        matches!(bytes.len(), 4 | 7 | 10)
+            .then(|| heapless::Vec::from_slice(bytes).ok().map(Self))
+            .flatten()
+    }
+
+    /// Reads hexadecimal, with or without colons, dashes or spaces between the bytes.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = heapless::Vec::<u8, 10>::new();
+        let mut high: Option<u32> = None;
+        for c in text.chars().filter(|c| !matches!(c, ':' | '-' | ' ')) {
+            let digit = c.to_digit(16)?;
+            match high.take() {
+                None => high = Some(digit),
+                Some(h) => bytes.push(u8::try_from(h * 16 + digit).ok()?).ok()?,
+            }
+        }
+        if high.is_some() {
+            None
+        } else {
+            Self::new(&bytes)
+        }
+    }
+
+    /// The bytes, in the order the card sends them.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether the card invents a new number at each activation (first byte 08 of a 4-byte UID),
+    /// so that it can't stand for a person.
+    #[must_use]
+    pub fn is_random(&self) -> bool {
+        self.0.len() == 4 && self.0.first() == Some(&0x08)
+    }
+}
+
+impl fmt::Debug for CardUid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CardUid({} bytes)", self.0.len())
+    }
+}
+
+/// What a bus thread reports.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum DeviceEvent {
+    /// A card came into the field. Sent once per tap: the card must leave before it counts again.
+    CardPresented {
+        /// The reader's name in the board file.
+        reader: String,
+        /// The card's number.
+        uid: CardUid,
+    },
+    /// The reader stopped answering.
+    ReaderGone {
+        /// The reader's name in the board file.
+        reader: String,
+        /// What was seen, as a sentence.
+        cause: String,
+    },
+    /// The reader answers (again).
+    ReaderBack {
+        /// The reader's name in the board file.
+        reader: String,
+    },
+}
+
+/// Reads card numbers. One call is one look into the field.
+pub trait CardReader: Send {
+    /// Resets and configures the chip. Returns within 500 ms.
+    ///
+    /// # Errors
+    /// [`ReaderError::Gone`] when the chip does not answer as its kind must.
+    fn start(&mut self) -> Result<(), ReaderError>;
+
+    /// Looks for one card and reads its number. Returns within 300 ms.
+    ///
+    /// # Errors
+    /// [`ReaderError::Gone`] when the chip is not there any more; [`ReaderError::Garbled`] when a
+    /// card answered nonsense (left the field, two cards that can't be told apart).
+    fn poll(&mut self) -> Result<Option<CardUid>, ReaderError>;
+
+    /// The part's name, such as `mfrc522`.
+    fn part(&self) -> &'static str;
+}
+
+/// Why a look into the field failed.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum ReaderError {
+    /// The chip does not answer, or answers what no chip of its kind can.
+    #[error("reader gone: {cause}")]
+    Gone {
+        /// What was seen, such as `version register reads 0xff`.
+        cause: &'static str,
+    },
+    /// The bus itself failed.
+    #[error("bus error")]
+    Bus,
+    /// A card answered, but not by the rules.
+    #[error("card answered nonsense: {cause}")]
+    Garbled {
+        /// What was wrong.
+        cause: &'static str,
+    },
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Traits and events between the hardware and the daemon.
+//!
+//! A part is driven by one thread, the owner of its bus; everything here therefore blocks, with a
+//! limit on every wait. Card numbers exist in clear only between a driver and the daemon's door
+//! (`node/devices`), which turns them into keyed hashes.
+
+pub mod card;
+pub mod panel;
+pub mod port;
+
+pub use card::{CardReader, CardUid, DeviceEvent, ReaderError};
+pub use panel::{Indicator, PanelSignal};
+pub use port::{PortError, PortReport, PortSession, PortStatus, PrinterPort};

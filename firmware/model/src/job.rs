@@ -43,7 +43,9 @@ pub enum JobStateReason {
     None,
     /// Create-Job was answered, documents are still coming.
     JobIncoming,
-    /// Held until its owner releases it at the box.
+    /// Stored on the proxy queue until its owner releases it at the box (PWG 5100.11).
+    JobReleaseWait,
+    /// The submitter itself asked for a hold.
     JobHoldUntilSpecified,
     /// Waiting in the printer's queue.
     JobQueued,
@@ -74,6 +76,7 @@ impl JobStateReason {
         match self {
             Self::None => "none",
             Self::JobIncoming => "job-incoming",
+            Self::JobReleaseWait => "job-release-wait",
             Self::JobHoldUntilSpecified => "job-hold-until-specified",
             Self::JobQueued => "job-queued",
             Self::JobPrinting => "job-printing",

@@ -21,6 +21,8 @@ pub enum PanelSignal {
     ReaderGone,
     /// Something was printed only in part; tap again to print it once more.
     Interrupted,
+    /// Somebody asked which box this is (IPP Identify-Printer).
+    Identify,
 }
 
 impl PanelSignal {
@@ -36,6 +38,7 @@ impl PanelSignal {
             Self::PrinterError => "printer-error",
             Self::ReaderGone => "reader-gone",
             Self::Interrupted => "interrupted",
+            Self::Identify => "identify",
         }
     }
 }

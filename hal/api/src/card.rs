@@ -5,6 +5,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::trace::ReaderTrace;
+
 /// UID of a card: 4, 7 or 10 bytes, in the order the card sends them, cascade tags removed.
 ///
 /// `Debug` hides the number: card numbers never reach a log.
@@ -100,6 +102,11 @@ pub trait CardReader: Send {
 
     /// The part's name, such as `mfrc522`.
     fn part(&self) -> &'static str;
+
+    /// What the driver saw last, where it keeps a trace.
+    fn trace(&self) -> Option<&ReaderTrace> {
+        None
+    }
 }
 
 /// Why a look into the field failed.

@@ -8,7 +8,9 @@
 pub mod card;
 pub mod panel;
 pub mod port;
+pub mod trace;
 
 pub use card::{CardReader, CardUid, DeviceEvent, ReaderError};
 pub use panel::{Indicator, PanelSignal};
 pub use port::{PortError, PortReport, PortSession, PortStatus, PrinterPort};
+pub use trace::{ReaderCounters, ReaderTrace, TraceEntry, TraceEvent};

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a driver saw last: a fixed ring of typed entries and counters, for `platenctl ring` and the
+//! status page. It never holds a card number, so that it can be shown and logged as it is.
+
+use std::fmt;
+
+use heapless::HistoryBuf;
+
+/// Entries a driver keeps; older ones are overwritten.
+pub const TRACE_LEN: usize = 64;
+
+/// One thing that a card reader's driver saw.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum TraceEvent {
+    /// The chip was reset and configured; its version register.
+    Started {
+        /// Version register, such as 0x92.
+        version: u8,
+    },
+    /// More than one card answered and differed at this bit.
+    Collision {
+        /// Cascade level, 1–3.
+        level: u8,
+        /// Bit of the level's UID part, 1–32.
+        bit: u8,
+    },
+    /// A card was selected.
+    Selected {
+        /// UID length: 4, 7 or 10 bytes.
+        uid_len: u8,
+        /// The card's last SAK.
+        sak: u8,
+    },
+    /// A card answered nonsense.
+    Garbled {
+        /// What was wrong.
+        cause: &'static str,
+    },
+    /// The chip stopped answering as its kind must.
+    Gone {
+        /// What was seen.
+        cause: &'static str,
+    },
+    /// The bus itself failed.
+    BusFailed,
+}
+
+/// An entry with the poll in which it was seen.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TraceEntry {
+    /// Number of the poll, from 1; 0 before the first.
+    pub poll: u64,
+    /// What was seen.
+    pub event: TraceEvent,
+}
+
+impl fmt::Display for TraceEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "poll {}: ", self.poll)?;
+        match self.event {
+            TraceEvent::Started { version } => write!(f, "started, version 0x{version:02x}"),
+            TraceEvent::Collision { level, bit } => write!(f, "collision, level {level} bit {bit}"),
+            TraceEvent::Selected { uid_len, sak } => {
+                write!(f, "selected a {uid_len}-byte UID, SAK 0x{sak:02x}")
+            }
+            TraceEvent::Garbled { cause } => write!(f, "garbled: {cause}"),
+            TraceEvent::Gone { cause } => write!(f, "gone: {cause}"),
+            TraceEvent::BusFailed => f.write_str("bus failed"),
+        }
+    }
+}
+
+/// Counters of a card reader's driver, since it was made.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ReaderCounters {
+    /// Looks into the field.
+    pub polls: u64,
+    /// Bus transactions.
+    pub transactions: u64,
+    /// Cards selected.
+    pub cards: u64,
+    /// Bits at which cards collided.
+    pub collisions: u64,
+    /// Looks that ended in nonsense from a card.
+    pub garbled: u64,
+    /// Times the chip was found gone, or its bus failed.
+    pub gone: u64,
+    /// Times the chip was started.
+    pub starts: u64,
+}
+
+impl ReaderCounters {
+    /// The counters by name, as in the local API.
+    #[must_use]
+    pub fn by_name(&self) -> [(&'static str, u64); 7] {
+        [
+            ("polls", self.polls),
+            ("transactions", self.transactions),
+            ("cards", self.cards),
+            ("collisions", self.collisions),
+            ("garbled", self.garbled),
+            ("gone", self.gone),
+            ("starts", self.starts),
+        ]
+    }
+}
+
+/// Ring and counters of one driver. Costs no allocation.
+#[derive(Clone, Debug, Default)]
+pub struct ReaderTrace {
+    ring: HistoryBuf<TraceEntry, TRACE_LEN>,
+    /// The counters; the driver counts, others read.
+    pub counters: ReaderCounters,
+}
+
+impl ReaderTrace {
+    /// Writes down what was seen in the current poll, and counts it.
+    pub fn record(&mut self, event: TraceEvent) {
+        let counter = match event {
+            TraceEvent::Started { .. } => &mut self.counters.starts,
+            TraceEvent::Collision { .. } => &mut self.counters.collisions,
+            TraceEvent::Selected { .. } => &mut self.counters.cards,
+            TraceEvent::Garbled { .. } => &mut self.counters.garbled,
+            TraceEvent::Gone { .. } | TraceEvent::BusFailed => &mut self.counters.gone,
+        };
+        *counter += 1;
+        self.ring.write(TraceEntry {
+            poll: self.counters.polls,
+            event,
+        });
+    }
+
+    /// The entries, oldest first, at most [`TRACE_LEN`].
+    pub fn entries(&self) -> impl Iterator<Item = &TraceEntry> {
+        self.ring.oldest_ordered()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_ring_drops_its_oldest_entries_and_keeps_counting() {
+        let mut trace = ReaderTrace::default();
+        for poll in 1..=100 {
+            trace.counters.polls = poll;
+            trace.record(TraceEvent::BusFailed);
+        }
+        assert_eq!(trace.counters.gone, 100);
+        let polls: Vec<u64> = trace.entries().map(|entry| entry.poll).collect();
+        assert_eq!(polls, (37..=100).collect::<Vec<u64>>());
+    }
+}

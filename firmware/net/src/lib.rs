@@ -1,2 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Listeners, TLS, HTTP, announcements and network printer ports.
+//! The sockets of the box, on smol, hyper (HTTP/1.1) and rustls. Knows nothing of jobs: requests
+//! go to the daemon's handlers, printers' bytes come from it.
+
+mod body;
+mod connection;
+mod limits;
+mod listener;
+mod paced;
+mod reply;
+mod server;
+
+pub use body::{BodyError, BodyReader};
+pub use connection::PeerInfo;
+pub use limits::{BodyLimits, NetLimits};
+pub use listener::{ListenError, Listener, PeerAddr};
+pub use reply::{ReplyBody, reply, stream};
+pub use server::{NetCounters, Running, Server};

@@ -4,6 +4,7 @@
 //! Everything here is plain data that the other crates pass to each other. Names follow RFC 8011
 //! for jobs and T/ACCEM 475-2024 §3 for the rest.
 
+pub mod chain;
 pub mod clock;
 pub mod count;
 pub mod decision;
@@ -12,6 +13,7 @@ pub mod ids;
 pub mod job;
 pub mod local;
 
+pub use chain::Chain;
 pub use clock::{Clock, ManualClock, Moment};
 pub use count::{Certainty, Evidence, PageCount, Sides};
 pub use decision::{Decision, Reason, Step};

@@ -5,6 +5,12 @@
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
+mod real;
+mod sim;
+
+pub use real::RealDisk;
+pub use sim::SimDisk;
+
 /// A file being written at its end. Bytes count as safe only after [`Disk::sync_files`].
 pub trait DiskFile: Write + Send {
     /// Makes the file's bytes and length survive a power cut.

@@ -1,2 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Protocol codecs without I/O: IPP, PJL, IEEE 1284.
+//! Protocol codecs without I/O: bytes in, meaning out, and back. No sockets, no files, no clock.
+//!
+//! - [`ipp`]: messages of the Internet Printing Protocol, RFC 8010 and RFC 8011.
+//! - [`pjl`]: the little of HP's Printer Job Language that a port needs to ask how a printer is.
+//! - [`ieee1284`]: device id strings of USB and parallel printers.
+//!
+//! Everything read here comes from outside: each parser has named limits, does work linear in its
+//! input and answers an error, never a panic.
+
+#![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
+
+pub mod ieee1284;
+pub mod ipp;
+pub mod pjl;

@@ -4,15 +4,21 @@
 
 mod body;
 mod connection;
+mod identity;
 mod limits;
 mod listener;
+mod local;
 mod paced;
+mod port;
 mod reply;
 mod server;
 
 pub use body::{BodyError, BodyReader};
 pub use connection::PeerInfo;
+pub use identity::{IdentityError, ServerIdentity, crypto_provider};
 pub use limits::{BodyLimits, NetLimits};
 pub use listener::{ListenError, Listener, PeerAddr};
+pub use local::{LocalClient, LocalError};
+pub use port::{PortUri, PortUriError, SocketOptions, SocketPort};
 pub use reply::{ReplyBody, reply, stream};
 pub use server::{NetCounters, Running, Server};

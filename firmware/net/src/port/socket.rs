@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! RAW printing over TCP, `socket://host:9100`: the job's bytes and nothing else. Blocking, on the
+//! printer's own thread.
+//!
+//! What such a port can know: that the printer's network side acknowledged every byte, and, when
+//! the printer closes the connection after ours, that its firmware read to the end. What it can't
+//! know: whether paper came out, how many sides were marked, whether the job was understood. So
+//! [`PortReport::impressions`] is always `None` here.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use platen_hal::{PortError, PortReport, PortSession, PortStatus, PrinterPort};
+
+use super::PortUri;
+use super::send_queue::unacknowledged;
+
+/// Limit of name look-up and of connecting, each. Half the 2 s that a status may take in all.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+
+/// Bytes given to the kernel at once: small enough that each piece moves within the stall limit.
+const PIECE: usize = 64 * 1024;
+
+/// Bytes of the printer's own talk that are read and dropped at the end of a job. A printer that
+/// says more is not waited for.
+const TALK_LIMIT: usize = 1024 * 1024;
+
+/// Settings of a [`SocketPort`].
+#[derive(Clone, Debug)]
+pub struct SocketOptions {
+    /// How long the printer may take no byte before the job is [`PortError::Stalled`]. A printer
+    /// out of paper reads nothing, so this is also how soon that is noticed.
+    pub stall: Duration,
+    /// How long to wait after the last byte for the printer to close. Many close at once when they
+    /// have read everything, some only after printing, a few never.
+    pub drain: Duration,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        Self {
+            stall: Duration::from_secs(60),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A RAW printer on the network.
+#[derive(Debug)]
+pub struct SocketPort {
+    uri: PortUri,
+    text: String,
+    options: SocketOptions,
+    in_job: Arc<AtomicBool>,
+}
+
+impl SocketPort {
+    /// A port to the printer at `uri`. Nothing is connected yet.
+    #[must_use]
+    pub fn new(uri: PortUri, options: SocketOptions) -> Self {
+        let text = uri.to_string();
+        Self {
+            uri,
+            text,
+            options,
+            in_job: Arc::default(),
+        }
+    }
+}
+
+impl PrinterPort for SocketPort {
+    fn uri(&self) -> &str {
+        &self.text
+    }
+
+    /// Connects and closes again. While a job of this port is on its way the printer is not asked
+    /// (many take one connection at a time): it is not ready, for no reason of its own.
+    fn status(&mut self) -> PortStatus {
+        if self.in_job.load(Ordering::Acquire) {
+            return PortStatus::default();
+        }
+        match connect(&self.uri) {
+            Ok(_) => PortStatus {
+                ready: true,
+                reasons: Vec::new(),
+            },
+            Err(_) => PortStatus {
+                ready: false,
+                reasons: vec!["offline-report".to_owned()],
+            },
+        }
+    }
+
+    fn open(&mut self) -> Result<Box<dyn PortSession>, PortError> {
+        let stream = connect(&self.uri).map_err(PortError::Offline)?;
+        let ready = stream
+            .set_nodelay(true)
+            .and_then(|()| stream.set_write_timeout(Some(self.options.stall)));
+        ready.map_err(PortError::Broken)?;
+        self.in_job.store(true, Ordering::Release);
+        let in_job = InJob(Arc::clone(&self.in_job));
+        let options = self.options.clone();
+        Ok(Box::new(SocketSession {
+            stream,
+            options,
+            octets: 0,
+            _in_job: in_job,
+        }))
+    }
+}
+
+/// Marks the port as busy with a job; the mark goes with the session, however that ends.
+#[derive(Debug)]
+struct InJob(Arc<AtomicBool>);
+
+impl Drop for InJob {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+#[derive(Debug)]
+struct SocketSession {
+    stream: TcpStream,
+    options: SocketOptions,
+    octets: u64,
+    _in_job: InJob,
+}
+
+impl PortSession for SocketSession {
+    fn send(&mut self, bytes: &[u8]) -> Result<(), PortError> {
+        for piece in bytes.chunks(PIECE) {
+            let mut left = piece;
+            while !left.is_empty() {
+                let taken = match self.stream.write(left) {
+                    Ok(0) => return Err(PortError::Broken(ErrorKind::WriteZero.into())),
+                    Ok(taken) => taken,
+                    Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                    Err(error) => return Err(fault(error, self.options.stall)),
+                };
+                left = left.get(taken..).unwrap_or_default();
+                self.octets += u64::try_from(taken).unwrap_or(u64::MAX);
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes our side, then waits for the printer to close its own. When it does not within
+    /// [`SocketOptions::drain`], its acknowledgement of every byte must do; without that the job
+    /// is [`PortError::Stalled`]. A reset is [`PortError::Broken`]: what the printer had taken by
+    /// then can't be told.
+    fn finish(mut self: Box<Self>) -> Result<PortReport, PortError> {
+        let report = PortReport {
+            octets: self.octets,
+            impressions: None,
+        };
+        self.stream
+            .shutdown(Shutdown::Write)
+            .map_err(PortError::Broken)?;
+        if self.closed_by_printer()? {
+            return Ok(report);
+        }
+        match unacknowledged(&self.stream) {
+            Some(0) => Ok(report),
+            _ => Err(PortError::Stalled {
+                seconds: self.options.drain.as_secs(),
+            }),
+        }
+    }
+}
+
+impl SocketSession {
+    fn closed_by_printer(&mut self) -> Result<bool, PortError> {
+        self.stream
+            .set_read_timeout(Some(self.options.drain))
+            .map_err(PortError::Broken)?;
+        let mut talk = vec![0; 4096];
+        let mut read = 0;
+        while read < TALK_LIMIT {
+            match self.stream.read(&mut talk) {
+                Ok(0) => return Ok(true),
+                Ok(more) => read += more,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_timeout(&error) => return Ok(false),
+                Err(error) => return Err(PortError::Broken(error)),
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    // Unix says `WouldBlock` when a socket's own time limit is up.
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+fn fault(error: io::Error, stall: Duration) -> PortError {
+    if is_timeout(&error) {
+        PortError::Stalled {
+            seconds: stall.as_secs(),
+        }
+    } else {
+        PortError::Broken(error)
+    }
+}
+
+/// Tries the host's addresses in order; the limit holds for all of them together.
+fn connect(uri: &PortUri) -> io::Result<TcpStream> {
+    let addresses = resolve(uri)?;
+    let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+    let each = CONNECT_LIMIT / count;
+    let mut last = io::Error::from(ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, each) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// At most four addresses. The system's look-up has no limit of its own, so it runs on a thread
+/// that is left behind when it takes too long.
+fn resolve(uri: &PortUri) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(ip) = uri.host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, uri.port)]);
+    }
+    let (found, answer) = sync_channel(1);
+    let name = (uri.host.clone(), uri.port);
+    thread::Builder::new()
+        .name("resolve".to_owned())
+        .spawn(move || {
+            let addresses = name.to_socket_addrs().map(|all| all.take(4).collect());
+            // Nobody listens any more when it took too long.
+            let _late = found.send(addresses);
+        })?;
+    match answer.recv_timeout(CONNECT_LIMIT) {
+        Ok(addresses) => addresses,
+        Err(RecvTimeoutError::Timeout) => Err(ErrorKind::TimedOut.into()),
+        Err(RecvTimeoutError::Disconnected) => Err(ErrorKind::NotFound.into()),
+    }
+}

@@ -248,6 +248,11 @@ impl Program {
             .map_err(BedError::io(format!("look after {}", self.name)))
     }
 
+    /// Closes its standard input, as the end of this process would.
+    pub fn close_input(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
     /// Sends SIGTERM and waits for the end; kills it if it does not end within 5 s.
     ///
     /// # Errors

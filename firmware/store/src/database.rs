@@ -5,7 +5,8 @@
 //! open after one, and it can panic on a damaged file. So: [`Database::commit`] is flush **and**
 //! fsync and the only way to flush; every call runs under a guard that turns a panic into an
 //! error; a database that does not open, or was found damaged while in use, is moved aside and an
-//! empty one takes its place. Values are sealed; table names and keys are not, so keys are ids or
+//! empty one takes its place. A file whose end was cut off opens as an older state of itself: who
+//! must know keeps a record that is written last (the spool's clean mark). Values are sealed; table names and keys are not, so keys are ids or
 //! keyed hashes.
 
 use std::fs::{self, File};
@@ -56,6 +57,9 @@ pub enum DatabaseError {
     /// sled reports an error; damage is marked and the database replaced at the next start.
     #[error("the database failed")]
     Sled(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A database that was made once has lost its first record.
+    #[error("the database has lost its records")]
+    Emptied,
     /// sled panicked; marked and replaced at the next start.
     #[error("the database panicked")]
     Panicked,
@@ -148,7 +152,7 @@ impl Database {
     pub fn open(path: &Path, keys: &Arc<Keys>) -> Result<(Self, OpenOutcome), DatabaseError> {
         let existed = path.exists();
         if !path.join(DAMAGED_MARK).exists() {
-            match Self::try_open(path, keys) {
+            match Self::try_open(path, keys, existed) {
                 Ok(database) => {
                     let outcome = if existed {
                         OpenOutcome::Opened
@@ -166,11 +170,11 @@ impl Database {
             path:% = path.display(), moved_to:% = moved_to.display();
             "database is damaged: moved aside, starting with an empty one"
         );
-        let database = Self::try_open(path, keys)?;
+        let database = Self::try_open(path, keys, false)?;
         Ok((database, OpenOutcome::Replaced { moved_to }))
     }
 
-    fn try_open(path: &Path, keys: &Arc<Keys>) -> Result<Self, DatabaseError> {
+    fn try_open(path: &Path, keys: &Arc<Keys>, existed: bool) -> Result<Self, DatabaseError> {
         let config = sled::Config::new()
             .path(path)
             .cache_capacity(CACHE_BYTES)
@@ -186,15 +190,19 @@ impl Database {
         let database = Self {
             inner: Arc::new(inner),
         };
-        database.check_canary()?;
+        database.check_canary(existed)?;
         Ok(database)
     }
 
-    /// One value that must open: a database sealed with another key is as good as damaged.
-    fn check_canary(&self) -> Result<(), DatabaseError> {
+    /// One value that must be there and open: sled opens an emptied file without a word, and a
+    /// database sealed with another key is as good as damaged.
+    fn check_canary(&self, existed: bool) -> Result<(), DatabaseError> {
         let table = self.table::<u32>(CANARY_TABLE)?;
         if table.get(b"canary")?.is_some() {
             return Ok(());
+        }
+        if existed {
+            return Err(DatabaseError::Emptied);
         }
         table.insert(b"canary", &1)?;
         self.commit()?;

@@ -1,2 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Chip drivers, generic over embedded-hal 1.0.
+//! Chip drivers, generic over embedded-hal 1.0. No Linux, no clock, no allocation while running.
+//!
+//! One file per part; `iso14443a` is the card protocol that all 13.56 MHz readers share,
+//! `debounce` turns what a reader sees into taps, `light` turns signals into lamps and tones.
+
+pub mod debounce;
+pub mod iso14443a;
+pub mod light;
+pub mod mfrc522;
+pub mod pin;
+
+pub use debounce::{Debounce, Look};
+pub use light::{Lamps, LightError, Lights, Patterns};
+pub use mfrc522::Mfrc522;
+pub use pin::NoPin;

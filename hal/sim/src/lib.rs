@@ -1,2 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Hardware parts simulated at register and wire level.
+//! Hardware parts simulated at register and wire level, for `make run`, tests and fuzzing.
+//!
+//! The models are written from data sheets, apart from the drivers: no line is shared with
+//! `hal/drivers`, so that an error in one does not hide in the other. Nothing here waits: time is
+//! counted in bus transactions.
+
+pub mod card;
+pub mod delay;
+pub mod field;
+pub mod mfrc522;
+pub mod pins;
+
+pub use card::Card;
+pub use delay::SimDelay;
+pub use field::{CollisionCount, Fault, Field};
+pub use mfrc522::{Mfrc522Model, SpiFailed};
+pub use pins::{PinProbe, SimPin};

@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! NXP MFRC522 and its clones on SPI, as a card reader. Source: NXP data sheet MFRC522 rev. 3.9
+//! (112139), section numbers below.
+//!
+//! Nothing here waits without a limit: every call has a budget of bus transactions and of time
+//! asked from the delay. Each status read carries the version register, so a chip that is gone, a
+//! bus stuck at 0x00 or 0xff, and a chip that was reset behind our back are noticed at once.
+
+use embedded_hal::delay::DelayNs;
+use embedded_hal::digital::OutputPin;
+use embedded_hal::spi::SpiDevice;
+use heapless::Vec;
+use platen_hal::{CardReader, CardUid, ReaderError, ReaderTrace, TraceEvent};
+
+use crate::iso14443a::{self, Clash, Frame, REPLY_MAX, Reply, Transceiver, garbled};
+use crate::pin::NoPin;
+
+// Registers, §9.2 table 20.
+const COMMAND: u8 = 0x01;
+const COM_IRQ: u8 = 0x04;
+const ERROR: u8 = 0x06;
+const FIFO_DATA: u8 = 0x09;
+const FIFO_LEVEL: u8 = 0x0a;
+const CONTROL: u8 = 0x0c;
+const BIT_FRAMING: u8 = 0x0d;
+const COLL: u8 = 0x0e;
+const MODE: u8 = 0x11;
+const TX_MODE: u8 = 0x12;
+const RX_MODE: u8 = 0x13;
+const TX_CONTROL: u8 = 0x14;
+const TX_ASK: u8 = 0x15;
+const MOD_WIDTH: u8 = 0x24;
+const T_MODE: u8 = 0x2a;
+const T_PRESCALER: u8 = 0x2b;
+const T_RELOAD_HIGH: u8 = 0x2c;
+const T_RELOAD_LOW: u8 = 0x2d;
+const VERSION: u8 = 0x37;
+
+// Commands, §10.3 table 149.
+const IDLE: u8 = 0x00;
+const TRANSCEIVE: u8 = 0x0c;
+const SOFT_RESET: u8 = 0x0f;
+
+const POWER_DOWN: u8 = 0x10; // Command: set until the oscillator runs (§8.8.2)
+const IRQ_ALL: u8 = 0x7f;
+const IRQ_DONE: u8 = 0x30; // received, or the chip ended the command
+const IRQ_TIMER: u8 = 0x01;
+const ERROR_HOT: u8 = 0x40;
+const ERROR_COLLISION: u8 = 0x08;
+const ERROR_FRAME: u8 = 0x93; // write, overflow, parity, protocol
+const FLUSH: u8 = 0x80;
+const START_SEND: u8 = 0x80;
+const COLL_POS_INVALID: u8 = 0x20;
+
+/// Version registers that are known: NXP 0.0, 1.0, 2.0, Fudan FM17522 in three kinds, and one
+/// widespread unnamed clone. The data sheet (§9.3.4.8) has only 0x91 and 0x92.
+const VERSIONS: [u8; 7] = [0x92, 0x91, 0x90, 0x88, 0x89, 0xb2, 0x12];
+
+const ANTENNA_ON: u8 = 0x83; // reset value, both drivers on
+const TIMER_AUTO: u8 = 0x80; // starts with the end of transmission
+const PRESCALER: u8 = 0xa9; // 25 µs a tick (§8.5)
+/// 1 ms: cards answer after 91 µs here, and silence for 1 ms after HLTA means that it was taken.
+const RELOAD: u8 = 40;
+/// Settings in the order in which they are written.
+const SETTINGS: [(u8, u8); 11] = [
+    (TX_MODE, 0x00),
+    (RX_MODE, 0x00),
+    (MOD_WIDTH, 0x26),
+    (T_MODE, TIMER_AUTO),
+    (T_PRESCALER, PRESCALER),
+    (T_RELOAD_HIGH, 0x00),
+    (T_RELOAD_LOW, RELOAD),
+    (TX_ASK, 0x40),
+    (MODE, 0x3d),
+    (COLL, 0x00), // bits after a collision read zero
+    (TX_CONTROL, ANTENNA_ON),
+];
+
+const RESET_STEP_US: u32 = 5_000;
+const RESET_STEPS: u32 = 30; // 150 ms: the data sheet names no time for a soft reset
+const FIELD_RISE_US: u32 = 5_000; // ISO/IEC 14443-3 §5: unmodulated field before the first request
+const WAIT_STEP_US: u32 = 500;
+const WAIT_STEPS: u32 = 20; // 10 ms for a frame whose timer ends after 1 ms
+
+/// What one call may cost. At 1 MHz a transaction takes about 60 µs.
+#[derive(Debug)]
+struct Budget {
+    transactions: u32,
+    wait_us: u32,
+}
+
+const START_BUDGET: Budget = Budget {
+    transactions: 128,
+    wait_us: 300_000,
+};
+const POLL_BUDGET: Budget = Budget {
+    transactions: 512,
+    wait_us: 200_000,
+};
+
+/// The chip on its bus `S`, with the delay `D` and the reset line `R` (NRSTPD, low resets).
+#[derive(Debug)]
+pub struct Mfrc522<S, D, R = NoPin> {
+    spi: S,
+    delay: D,
+    reset: R,
+    version: u8,
+    budget: Budget,
+    trace: ReaderTrace,
+}
+
+/// The registers that tell how an exchange goes, read in one transaction.
+struct Status {
+    irq: u8,
+    error: u8,
+    level: usize,
+    control: u8,
+    coll: u8,
+}
+
+impl<S: SpiDevice, D: DelayNs> Mfrc522<S, D> {
+    /// A chip without a reset line. Nothing is sent before [`CardReader::start`].
+    #[must_use]
+    pub fn new(spi: S, delay: D) -> Self {
+        Self::with_reset(spi, delay, NoPin)
+    }
+}
+
+impl<S: SpiDevice, D: DelayNs, R: OutputPin> Mfrc522<S, D, R> {
+    /// A chip whose NRSTPD pin is on `reset`.
+    #[must_use]
+    pub fn with_reset(spi: S, delay: D, reset: R) -> Self {
+        Self {
+            spi,
+            delay,
+            reset,
+            version: 0,
+            budget: POLL_BUDGET,
+            trace: ReaderTrace::default(),
+        }
+    }
+
+    fn spend(&mut self) -> Result<(), ReaderError> {
+        self.budget.transactions = self
+            .budget
+            .transactions
+            .checked_sub(1)
+            .ok_or(gone("chip came to no end within its transactions"))?;
+        self.trace.counters.transactions += 1;
+        Ok(())
+    }
+
+    fn wait(&mut self, us: u32) -> Result<(), ReaderError> {
+        self.budget.wait_us = self
+            .budget
+            .wait_us
+            .checked_sub(us)
+            .ok_or(gone("chip came to no end within its time"))?;
+        self.delay.delay_us(us);
+        Ok(())
+    }
+
+    /// §8.1.2.2: address once, then data bytes for the same register.
+    fn write(&mut self, register: u8, value: u8) -> Result<(), ReaderError> {
+        self.spend()?;
+        let bytes = [register << 1, value];
+        self.spi.write(&bytes).map_err(|_| ReaderError::Bus)
+    }
+
+    /// §8.1.2.1: each byte out is the next address, each byte in answers the one before.
+    fn read<const N: usize>(&mut self, registers: [u8; N]) -> Result<[u8; N], ReaderError> {
+        self.spend()?;
+        let mut bytes = Vec::<u8, { REPLY_MAX + 1 }>::new();
+        bytes.extend(registers.iter().map(|register| register << 1 | 0x80));
+        let _ = bytes.push(0);
+        self.spi
+            .transfer_in_place(&mut bytes)
+            .map_err(|_| ReaderError::Bus)?;
+        let mut values = [0; N];
+        for (value, byte) in values.iter_mut().zip(bytes.iter().skip(1)) {
+            *value = *byte;
+        }
+        Ok(values)
+    }
+
+    fn fill_fifo(&mut self, bytes: &[u8]) -> Result<(), ReaderError> {
+        self.spend()?;
+        let mut out = Vec::<u8, { REPLY_MAX + 1 }>::new();
+        let fits = out.push(FIFO_DATA << 1).is_ok() && out.extend_from_slice(bytes).is_ok();
+        if !fits {
+            return Err(garbled("frame is too long"));
+        }
+        self.spi.write(&out).map_err(|_| ReaderError::Bus)
+    }
+
+    fn drain_fifo(&mut self, level: usize) -> Result<Vec<u8, REPLY_MAX>, ReaderError> {
+        let all = self.read([FIFO_DATA; REPLY_MAX])?;
+        let mut bytes = Vec::new();
+        bytes.extend(all.into_iter().take(level));
+        Ok(bytes)
+    }
+
+    fn check_version(&self, read: u8) -> Result<(), ReaderError> {
+        if read == self.version {
+            Ok(())
+        } else {
+            Err(foreign(read))
+        }
+    }
+
+    fn status(&mut self) -> Result<Status, ReaderError> {
+        let registers = [VERSION, COM_IRQ, ERROR, FIFO_LEVEL, CONTROL, COLL];
+        let [version, irq, error, level, control, coll] = self.read(registers)?;
+        self.check_version(version)?;
+        Ok(Status {
+            irq,
+            error,
+            level: usize::from(level & 0x7f),
+            control,
+            coll,
+        })
+    }
+
+    /// Is it still the chip that was started, with its settings?
+    fn check_settings(&mut self) -> Result<(), ReaderError> {
+        let registers = [VERSION, TX_CONTROL, T_MODE, T_RELOAD_LOW, MODE];
+        let [version, settings @ ..] = self.read(registers)?;
+        self.check_version(version)?;
+        if settings == [ANTENNA_ON, TIMER_AUTO, RELOAD, 0x3d] {
+            Ok(())
+        } else {
+            Err(gone("chip has lost its settings"))
+        }
+    }
+
+    fn restart(&mut self) -> Result<(), ReaderError> {
+        self.budget = START_BUDGET;
+        self.version = 0;
+        self.reset.set_low().map_err(|_| ReaderError::Bus)?;
+        self.wait(1_000)?; // §8.8.1 asks for 100 ns
+        self.reset.set_high().map_err(|_| ReaderError::Bus)?;
+        self.await_oscillator()?;
+        self.write(COMMAND, SOFT_RESET)?;
+        self.await_oscillator()?;
+        for (register, value) in SETTINGS {
+            self.write(register, value)?;
+        }
+        self.check_settings()?;
+        self.wait(FIELD_RISE_US)?;
+        let version = self.version;
+        self.trace.record(TraceEvent::Started { version });
+        Ok(())
+    }
+
+    /// Waits until the chip runs, and takes its version.
+    fn await_oscillator(&mut self) -> Result<(), ReaderError> {
+        let mut version = 0;
+        for _ in 0..RESET_STEPS {
+            let [seen, command] = self.read([VERSION, COMMAND])?;
+            if command & POWER_DOWN == 0 && VERSIONS.contains(&seen) {
+                self.version = seen;
+                return Ok(());
+            }
+            version = seen;
+            self.wait(RESET_STEP_US)?;
+        }
+        if VERSIONS.contains(&version) {
+            Err(gone("oscillator does not start"))
+        } else {
+            Err(foreign(version))
+        }
+    }
+
+    fn await_answer(&mut self) -> Result<Option<Status>, ReaderError> {
+        for _ in 0..WAIT_STEPS {
+            self.wait(WAIT_STEP_US)?;
+            let status = self.status()?;
+            if status.irq & IRQ_DONE != 0 {
+                return Ok(Some(status));
+            }
+            if status.irq & IRQ_TIMER != 0 {
+                return Ok(None);
+            }
+        }
+        Err(gone("neither answer nor timer came"))
+    }
+
+    fn receive(&mut self, status: &Status) -> Result<Reply, ReaderError> {
+        let clash = match (status.error & ERROR_COLLISION, status.coll & 0x3f) {
+            (0, _) => Clash::None,
+            (_, position) if position & COLL_POS_INVALID != 0 => Clash::Unknown,
+            (_, 0) => Clash::At(32), // five bits only (§9.3.1.15)
+            (_, position) => Clash::At(position),
+        };
+        if status.error & ERROR_HOT != 0 {
+            return Err(gone("chip is too hot, antenna is off"));
+        }
+        // Bits lying over each other break parity as well: a collision says more.
+        if clash == Clash::None && status.error & ERROR_FRAME != 0 {
+            return Err(garbled("parity or framing is wrong"));
+        }
+        if status.level > REPLY_MAX {
+            return Err(garbled("answer is too long"));
+        }
+        Ok(Reply {
+            bytes: self.drain_fifo(status.level)?,
+            last_bits: status.control & 0x07,
+            clash,
+        })
+    }
+
+    fn look(&mut self) -> Result<Option<CardUid>, ReaderError> {
+        if self.version == 0 {
+            return Err(gone("reader is not started"));
+        }
+        self.budget = POLL_BUDGET;
+        self.check_settings()?;
+        iso14443a::find(self)
+    }
+
+    fn record_error(&mut self, error: &ReaderError) {
+        self.trace.record(match *error {
+            ReaderError::Gone { cause } => TraceEvent::Gone { cause },
+            ReaderError::Garbled { cause } => TraceEvent::Garbled { cause },
+            _ => TraceEvent::BusFailed,
+        });
+    }
+}
+
+impl<S: SpiDevice, D: DelayNs, R: OutputPin> Transceiver for Mfrc522<S, D, R> {
+    fn exchange(&mut self, frame: Frame<'_>) -> Result<Option<Reply>, ReaderError> {
+        self.write(COMMAND, IDLE)?;
+        self.write(COM_IRQ, IRQ_ALL)?;
+        self.write(FIFO_LEVEL, FLUSH)?;
+        self.fill_fifo(frame.bytes)?;
+        self.write(COMMAND, TRANSCEIVE)?;
+        let framing = (frame.align & 0x07) << 4 | frame.last_bits & 0x07;
+        self.write(BIT_FRAMING, START_SEND | framing)?;
+        match self.await_answer()? {
+            Some(status) => self.receive(&status).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn note(&mut self, event: TraceEvent) {
+        self.trace.record(event);
+    }
+}
+
+impl<S, D, R> CardReader for Mfrc522<S, D, R>
+where
+    S: SpiDevice + Send,
+    D: DelayNs + Send,
+    R: OutputPin + Send,
+{
+    fn start(&mut self) -> Result<(), ReaderError> {
+        let result = self.restart();
+        if let Err(error) = &result {
+            self.version = 0;
+            self.record_error(error);
+        }
+        result
+    }
+
+    fn poll(&mut self) -> Result<Option<CardUid>, ReaderError> {
+        self.trace.counters.polls += 1;
+        let result = self.look();
+        if let Err(error) = &result {
+            self.record_error(error);
+        }
+        result
+    }
+
+    fn part(&self) -> &'static str {
+        "mfrc522"
+    }
+
+    fn trace(&self) -> Option<&ReaderTrace> {
+        Some(&self.trace)
+    }
+}
+
+/// Why `version` is not the one that was expected.
+fn foreign(version: u8) -> ReaderError {
+    gone(match version {
+        0x00 => "version register reads 0x00",
+        0xff => "version register reads 0xff",
+        _ => "version register reads another chip's",
+    })
+}
+
+fn gone(cause: &'static str) -> ReaderError {
+    ReaderError::Gone { cause }
+}

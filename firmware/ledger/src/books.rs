@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What the ledger keeps in mind beside the chain: open releases, the highest job number, and the
+//! jobs charged last. Every segment begins with a checkpoint of it, so that a start reads one
+//! segment only. A change can be taken back, for a write that fails after it.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+
+use platen_model::JobId;
+use serde::{Deserialize, Serialize};
+
+use crate::entry::{Entry, OpenRelease};
+use crate::error::LedgerError;
+
+/// Releases without an end. A box has a few printers, each with one job on its way.
+pub(crate) const OPEN_RELEASES_MAX: usize = 1024;
+/// Charged jobs kept in mind. A second charge of one job is a bug that shows within a few jobs
+/// (a settlement sent twice, an attempt counted wrong); older ones have no open release anyway.
+pub(crate) const CHARGED_JOBS_MAX: usize = 4096;
+
+/// The running state.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Books {
+    open: BTreeMap<JobId, OpenRelease>,
+    highest_number: u32,
+    charged: HashSet<JobId>,
+    charged_order: VecDeque<JobId>,
+}
+
+/// Takes one [`Books::apply`] back.
+pub(crate) struct Undo {
+    open: Option<(JobId, Option<OpenRelease>)>,
+    highest_number: u32,
+    charged: Option<JobId>,
+    forgotten: Option<JobId>,
+}
+
+/// The books as they stand in a segment's header.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Checkpoint {
+    open: Vec<OpenRelease>,
+    highest_number: u32,
+    charged: VecDeque<JobId>,
+}
+
+impl Books {
+    pub(crate) fn open_releases(&self) -> Vec<OpenRelease> {
+        self.open.values().cloned().collect()
+    }
+
+    pub(crate) fn highest_number(&self) -> u32 {
+        self.highest_number
+    }
+
+    /// Whether `entry` may be recorded next.
+    pub(crate) fn check(&self, entry: &Entry) -> Result<(), LedgerError> {
+        match entry {
+            Entry::Released { job, .. } if self.open.contains_key(job) => {
+                Err(LedgerError::AlreadyReleased { job: *job })
+            }
+            Entry::Released { .. } if self.open.len() >= OPEN_RELEASES_MAX => {
+                Err(LedgerError::TooManyOpen {
+                    limit: OPEN_RELEASES_MAX,
+                })
+            }
+            Entry::Settled {
+                job, charged: true, ..
+            } if self.charged.contains(job) => Err(LedgerError::ChargedTwice { job: *job }),
+            Entry::Settled { job, attempt, .. } if !self.is_open(*job, *attempt) => {
+                Err(LedgerError::NotReleased {
+                    job: *job,
+                    attempt: *attempt,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes an entry in. Also what [`Books::check`] would refuse, when it is read from the disk.
+    pub(crate) fn apply(&mut self, entry: &Entry) -> Undo {
+        let mut undo = Undo {
+            open: None,
+            highest_number: self.highest_number,
+            charged: None,
+            forgotten: None,
+        };
+        if let Some(number) = entry.job_number() {
+            self.highest_number = self.highest_number.max(number.0);
+        }
+        match entry {
+            Entry::Released { job, .. } => {
+                let release = open_release(entry);
+                undo.open = release.map(|release| (*job, self.open.insert(*job, release)));
+            }
+            Entry::Settled { job, charged, .. } => {
+                undo.open = Some((*job, self.open.remove(job)));
+                if *charged {
+                    self.charge(*job, &mut undo);
+                }
+            }
+            Entry::Interrupted { job, .. } | Entry::Stopped { job, .. } => {
+                undo.open = Some((*job, self.open.remove(job)));
+            }
+            _ => {}
+        }
+        undo
+    }
+
+    /// Takes the last change back.
+    pub(crate) fn undo(&mut self, undo: Undo) {
+        if let Some((job, before)) = undo.open {
+            match before {
+                Some(release) => self.open.insert(job, release),
+                None => self.open.remove(&job),
+            };
+        }
+        self.highest_number = undo.highest_number;
+        if let Some(job) = undo.charged {
+            self.charged.remove(&job);
+            self.charged_order.pop_back();
+        }
+        if let Some(job) = undo.forgotten {
+            self.charged.insert(job);
+            self.charged_order.push_front(job);
+        }
+    }
+
+    pub(crate) fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            open: self.open_releases(),
+            highest_number: self.highest_number,
+            charged: self.charged_order.clone(),
+        }
+    }
+
+    fn is_open(&self, job: JobId, attempt: u32) -> bool {
+        self.open
+            .get(&job)
+            .is_some_and(|release| release.attempt == attempt)
+    }
+
+    fn charge(&mut self, job: JobId, undo: &mut Undo) {
+        if !self.charged.insert(job) {
+            return;
+        }
+        undo.charged = Some(job);
+        self.charged_order.push_back(job);
+        if self.charged_order.len() > CHARGED_JOBS_MAX {
+            undo.forgotten = self.charged_order.pop_front();
+            if let Some(oldest) = undo.forgotten {
+                self.charged.remove(&oldest);
+            }
+        }
+    }
+}
+
+impl From<Checkpoint> for Books {
+    fn from(checkpoint: Checkpoint) -> Self {
+        Self {
+            open: checkpoint
+                .open
+                .into_iter()
+                .map(|release| (release.job, release))
+                .collect(),
+            highest_number: checkpoint.highest_number,
+            charged: checkpoint.charged.iter().copied().collect(),
+            charged_order: checkpoint.charged,
+        }
+    }
+}
+
+fn open_release(entry: &Entry) -> Option<OpenRelease> {
+    let Entry::Released {
+        job,
+        number,
+        user,
+        printer,
+        attempt,
+        ..
+    } = entry
+    else {
+        return None;
+    };
+    Some(OpenRelease {
+        job: *job,
+        number: *number,
+        user: *user,
+        printer: printer.clone(),
+        attempt: *attempt,
+    })
+}

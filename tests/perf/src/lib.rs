@@ -1,2 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The load generator and the benchmarks.
+//! The load generator and the benchmarks: what `platen-load` and `platen-bench` are made of.
+//! Nothing here is part of the firmware, and nothing here asserts a time: figures are printed.
+
+pub mod answer;
+pub mod document;
+pub mod ingest;
+pub mod measure;
+pub mod process;
+pub mod release;
+pub mod request;
+pub mod sink;
+pub mod statistics;

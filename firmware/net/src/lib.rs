@@ -2,6 +2,7 @@
 //! The sockets of the box, on smol, hyper (HTTP/1.1) and rustls. Knows nothing of jobs: requests
 //! go to the daemon's handlers, printers' bytes come from it.
 
+mod announce;
 mod body;
 mod connection;
 mod identity;
@@ -13,6 +14,7 @@ mod port;
 mod reply;
 mod server;
 
+pub use announce::{AnnounceError, Announcement, Announcer, Interfaces};
 pub use body::{BodyError, BodyReader};
 pub use connection::PeerInfo;
 pub use identity::{IdentityError, ServerIdentity, crypto_provider};

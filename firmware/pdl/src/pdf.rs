@@ -45,7 +45,7 @@ pub(crate) fn tally(source: &mut Source<'_>, base: u64, limits: &CountLimits) ->
         Ok(first) if !needs_rebuild(&first) => first.judge(),
         Ok(first) => match attempt(&mut objects, rebuild::rebuild) {
             Ok(second) if second.walk.pages >= first.walk.pages => second.rebuilt(),
-            _ => first.judge(),
+            _ => first.judge(), // the search found less
         },
         Err(PdfError::Damaged | PdfError::Limit) => match attempt(&mut objects, rebuild::rebuild) {
             Ok(second) => second.rebuilt(),
@@ -97,11 +97,12 @@ impl Reading {
         let pages = self.walk.pages;
         match (&self.walk.stopped, self.stated) {
             (Some(PdfError::Locked), _) => Tally::unknown(reason(&PdfError::Locked)),
-            (Some(error), Some(stated)) if stated >= pages => Tally {
-                certainty: Certainty::Stated,
-                ..Tally::estimated(stated, reason(error))
-            },
+            (Some(error), Some(stated)) if stated >= pages => stated_only(stated, reason(error)),
             (Some(error), _) => Tally::estimated(pages, reason(error)),
+            _ if !self.walk.is_clean() && pages == 0 => match self.stated {
+                Some(stated @ 1..) => stated_only(stated, "None of the PDF's pages can be found."),
+                _ => Tally::unknown("None of the PDF's pages can be found."),
+            },
             _ if !self.walk.is_clean() => Tally::estimated(pages, self.walk.complaint()),
             _ if pages == 0 => Tally::estimated(0, "The PDF has no pages."),
             _ if self.placeholder => Tally {
@@ -128,6 +129,14 @@ impl Reading {
             ),
             tally => tally,
         }
+    }
+}
+
+/// The document's own word for how many pages it has.
+fn stated_only(pages: u32, note: &str) -> Tally {
+    Tally {
+        certainty: Certainty::Stated,
+        ..Tally::estimated(pages, note)
     }
 }
 

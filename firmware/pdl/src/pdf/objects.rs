@@ -49,7 +49,8 @@ pub(super) struct Objects<'o, 'a> {
     /// The newest trailer.
     pub(super) trailer: Value,
     cipher: Cipher,
-    streams: HashMap<u32, Rc<ObjectStream>>,
+    /// Unpacked object streams; `None` for those that cannot be.
+    streams: HashMap<u32, Option<Rc<ObjectStream>>>,
     kept_bytes: usize,
 }
 
@@ -188,24 +189,34 @@ impl<'o, 'a> Objects<'o, 'a> {
         })
     }
 
-    /// An object stream, unpacked; the last few are kept.
+    /// An object stream, unpacked; the last few are kept, and which ones are broken.
     pub(super) fn object_stream(&mut self, container: u32) -> Result<Rc<ObjectStream>, PdfError> {
         if let Some(stream) = self.streams.get(&container) {
-            return Ok(Rc::clone(stream));
+            return stream.clone().ok_or(PdfError::Damaged);
         }
+        let read = self.read_object_stream(container);
+        let kept = match &read {
+            Ok(stream) => Some(Rc::clone(stream)),
+            Err(PdfError::Damaged | PdfError::Limit) => None,
+            Err(PdfError::Source(_) | PdfError::Locked) => return read,
+        };
+        let bytes = kept.as_ref().map_or(0, |stream| stream.bytes.len());
+        if self.kept_bytes.saturating_add(bytes) > KEPT_STREAM_BYTES {
+            self.streams.clear();
+            self.kept_bytes = 0;
+        }
+        self.kept_bytes = self.kept_bytes.saturating_add(bytes);
+        self.streams.insert(container, kept);
+        read
+    }
+
+    fn read_object_stream(&mut self, container: u32) -> Result<Rc<ObjectStream>, PdfError> {
         let Entry::InFile(offset) = self.table.get(container) else {
             return Err(PdfError::Damaged);
         };
         let object = self.in_file(container, offset)?;
         let bytes = self.stream_data(&object, true)?;
-        let stream = Rc::new(self.index(&object.value, bytes)?);
-        if self.kept_bytes.saturating_add(stream.bytes.len()) > KEPT_STREAM_BYTES {
-            self.streams.clear();
-            self.kept_bytes = 0;
-        }
-        self.kept_bytes = self.kept_bytes.saturating_add(stream.bytes.len());
-        self.streams.insert(container, Rc::clone(&stream));
-        Ok(stream)
+        Ok(Rc::new(self.index(&object.value, bytes)?))
     }
 
     /// Reads the pairs of object number and offset at the beginning of an object stream.
@@ -238,9 +249,11 @@ impl<'o, 'a> Objects<'o, 'a> {
         }
         let filter = self.resolve_in_file(object.value.get(b"Filter"))?;
         let parameters = self.resolve_in_file(object.value.get(b"DecodeParms"))?;
-        let unpacked = decompress(&filter, &parameters, data, self.limits.stream_bytes)?;
-        self.source.spend(unpacked.len())?;
-        Ok(unpacked)
+        let unpacked = decompress(&filter, &parameters, data, self.limits.stream_bytes);
+        // What was unpacked in vain was work, too.
+        self.source
+            .spend(unpacked.as_ref().map_or(self.limits.stream_bytes, Vec::len))?;
+        unpacked
     }
 
     fn unlock(&mut self) -> Result<(), PdfError> {
@@ -271,13 +284,12 @@ impl<'o, 'a> Objects<'o, 'a> {
             .resolve_in_file(object.value.get(b"Length"))
             .unwrap_or(Value::Null);
         if let Some(length) = length.number::<usize>() {
-            if length > self.limits.stream_bytes {
-                return Err(PdfError::Limit);
-            }
             let end = start.saturating_add(length as u64);
-            if self
-                .parse_at(end, |lexer| lexer.accept(b"endstream"))
-                .is_ok_and(|(at, _)| at)
+            let fits = length <= self.limits.stream_bytes;
+            if fits
+                && self
+                    .parse_at(end, |lexer| lexer.accept(b"endstream"))
+                    .is_ok_and(|(at, _)| at)
             {
                 return Ok(self.source.read_at(start, length)?);
             }

@@ -9,7 +9,8 @@ pub struct CountLimits {
     /// Bytes read in one straight pass: a raster stream, or the search for objects in a damaged
     /// PDF. Such a pass is cheap for each byte. 8 GiB.
     pub scan_bytes: u64,
-    /// Bytes tokenised or decompressed while a PDF's objects are read, each time they are. 1 GiB.
+    /// Bytes tokenised or decompressed while a PDF's objects are read, each time they are. Enough
+    /// for some 100,000 pages. 512 MiB.
     pub parse_bytes: u64,
     /// Pages; a document with more is counted up to here. 1,000,000.
     pub pages: u32,
@@ -17,7 +18,7 @@ pub struct CountLimits {
     pub objects: u32,
     /// Bytes of one PDF object without its stream data. 8 MiB.
     pub object_bytes: usize,
-    /// Names, numbers, strings, arrays in one PDF object. 500,000.
+    /// Names, numbers, strings, arrays in one PDF object. 250,000.
     pub object_items: usize,
     /// Arrays and dictionaries inside each other in one PDF object. 64.
     pub nesting: usize,
@@ -33,11 +34,11 @@ impl Default for CountLimits {
     fn default() -> Self {
         Self {
             scan_bytes: 8 << 30,
-            parse_bytes: 1 << 30,
+            parse_bytes: 512 << 20,
             pages: 1_000_000,
             objects: 2_000_000,
             object_bytes: 8 << 20,
-            object_items: 500_000,
+            object_items: 250_000,
             nesting: 64,
             stream_bytes: 16 << 20,
             tree_depth: 256,

@@ -64,6 +64,24 @@ fn every_fixture_has_its_count() {
 }
 
 #[test]
+fn another_reader_of_whole_documents_finds_the_same_pages() {
+    for (name, ..) in FIXTURES.iter().filter(|(name, ..)| name.ends_with(".pdf")) {
+        let bytes = fs::read(folder().join(name)).unwrap();
+        let found = count(
+            &mut Cursor::new(&bytes),
+            &JobOptions::default(),
+            &CountLimits::default(),
+        );
+        if let Ok(document) = lopdf::Document::load_mem(&bytes)
+            && !document.is_encrypted()
+        {
+            let theirs = u32::try_from(document.get_pages().len()).unwrap();
+            assert_eq!(found.pages, Some(theirs), "{name}");
+        }
+    }
+}
+
+#[test]
 fn every_fixture_is_in_the_table() {
     let listed = FIXTURES.map(|(name, ..)| name);
     for entry in fs::read_dir(folder()).unwrap() {

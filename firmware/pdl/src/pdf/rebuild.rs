@@ -70,10 +70,9 @@ fn scan(objects: &mut Objects<'_, '_>) -> Result<Found, PdfError> {
         } else {
             window.len().saturating_sub(LOOK_AHEAD)
         };
-        for at in from..to {
-            if matches!(window.get(at), Some(b'o' | b't' | b'/'))
-                && let Some(header) = found.look(&window, at, window_at)
-            {
+        let places = window.get(from..to).unwrap_or_default().iter().enumerate();
+        for (index, _) in places.filter(|(_, byte)| matches!(byte, b'o' | b't' | b'/')) {
+            if let Some(header) = found.look(&window, from + index, window_at) {
                 objects.table.set(header.0, Entry::InFile(header.1));
             }
         }

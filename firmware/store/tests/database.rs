@@ -100,9 +100,11 @@ fn nothing_plain_stands_in_the_files() {
     }
 }
 
+type Damage = fn(&mut Vec<u8>);
+
 #[test]
 fn a_damaged_database_is_moved_aside_and_an_empty_one_opens() {
-    let damages: [(&str, fn(&mut Vec<u8>)); 5] = [
+    let damages: [(&str, Damage); 5] = [
         ("empty", Vec::clear),
         ("cut in the middle", |bytes| {
             bytes.truncate(bytes.len() / 2 + 13)

@@ -1,3 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Starts here.
-fn main() {}
+//! `platenctl`, the administrator's command line. It speaks to the daemon over its Unix socket;
+//! `count` alone works without one.
+//!
+//! Exit status: 0 done, 1 done but something was wrong with an input or was refused, 2 usage,
+//! 3 daemon not reachable.
+
+mod args;
+mod commands;
+mod count;
+mod show;
+
+use std::process::ExitCode;
+
+use args::{Call, Command};
+
+/// How a command ended, when it did not fail outright.
+pub(crate) enum Done {
+    /// Everything was done.
+    Well,
+    /// Something named on standard error was not.
+    WithFaults,
+}
+
+fn main() -> ExitCode {
+    let call = match Call::parse(lexopt::Parser::from_env()) {
+        Ok(call) => call,
+        Err(error) => {
+            eprintln!("platenctl: {error}\nTry 'platenctl --help'.");
+            return ExitCode::from(2);
+        }
+    };
+    let done = match &call.command {
+        Command::Help => {
+            print!("{}", args::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Command::Version => {
+            println!("platenctl {}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        Command::Count { files } => Ok(count::run(files, call.json)),
+        command => commands::run(command, &call),
+    };
+    match done {
+        Ok(Done::Well) => ExitCode::SUCCESS,
+        Ok(Done::WithFaults) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("platenctl: {error}");
+            ExitCode::from(error.exit_status())
+        }
+    }
+}

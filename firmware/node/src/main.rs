@@ -1,3 +1,113 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Starts here.
-fn main() {}
+//! `platend`, the daemon of the box: takes jobs, holds them sealed, releases them to their owners.
+//!
+//! The folders are the stations of a job: `intake` (clients), `devices` (readers), `release`
+//! (printers), with `panel` (what people see), `local` (platenctl, kiosk) and `counting` beside
+//! them. `assemble` puts them together, `start` is the daemon's life, `maintenance`
+//! looks after the jobs.
+
+mod assemble;
+mod clock;
+mod config;
+mod counting;
+mod devices;
+mod intake;
+mod local;
+mod logger;
+mod maintenance;
+mod node;
+mod panel;
+mod release;
+mod start;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use lexopt::Arg::{Long, Short};
+use log::LevelFilter;
+
+const HELP: &str = "\
+platend: the Platen box's daemon
+
+usage: platend [--config FILE] [--check] [--verbose]
+
+  --config FILE   configuration (default /etc/platen/node.toml)
+  --check         read the configuration and the board file, say what is wrong, and leave
+  --verbose       log every step
+  -h, --help      this text
+  -V, --version   the version
+
+Prints 'ready' on standard output once clients can print. SIGTERM and SIGINT end it cleanly.
+";
+
+enum Wish {
+    Run {
+        config: PathBuf,
+        check: bool,
+        level: LevelFilter,
+    },
+    Tell(String),
+}
+
+fn main() -> ExitCode {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|arg| arg == counting::worker::SWITCH)
+    {
+        return counting::worker::run();
+    }
+    let (config, check, level) = match wish() {
+        Ok(Wish::Run {
+            config,
+            check,
+            level,
+        }) => (config, check, level),
+        Ok(Wish::Tell(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("platend: {error}\nTry 'platend --help'.");
+            return ExitCode::from(2);
+        }
+    };
+    logger::start(level);
+    let done = if check {
+        start::check(&config)
+    } else {
+        start::run(&config)
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("platend: {}", platen_model::Chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn wish() -> Result<Wish, lexopt::Error> {
+    let mut config = PathBuf::from("/etc/platen/node.toml");
+    let (mut check, mut level) = (false, LevelFilter::Info);
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("config") => config = parser.value()?.into(),
+            Long("check") => check = true,
+            Long("verbose") => level = LevelFilter::Debug,
+            Short('h') | Long("help") => return Ok(Wish::Tell(HELP.to_owned())),
+            Short('V') | Long("version") => {
+                return Ok(Wish::Tell(format!(
+                    "platend {}\n",
+                    env!("CARGO_PKG_VERSION")
+                )));
+            }
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Wish::Run {
+        config,
+        check,
+        level,
+    })
+}

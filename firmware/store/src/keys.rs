@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ring::{hkdf, hmac};
 use thiserror::Error;
+use uuid::Uuid;
 use zeroize::{Zeroize, Zeroizing};
 
 use platen_model::{CardKey, OwnerKey};
@@ -64,6 +65,7 @@ pub struct Keys {
     value: Sealer,
     card: hmac::Key,
     owner: hmac::Key,
+    uuid: Uuid,
 }
 
 impl std::fmt::Debug for Keys {
@@ -103,12 +105,22 @@ impl Keys {
             let key = expand(&prk, &[label.as_bytes(), &[0]]);
             hmac::Key::new(hmac::HMAC_SHA256, &*key)
         };
+        let public = expand(&prk, &[b"box id", &[0]]);
+        let (id, _) = public.split_first_chunk().expect("32 bytes begin with 16");
+        let id = *id;
         Self {
             wrap: Sealer::derive(&prk, "wrap", algorithm),
             value: Sealer::derive(&prk, "value", algorithm),
             card: mac("card"),
             owner: mac("owner"),
+            uuid: uuid::Builder::from_custom_bytes(id).into_uuid(),
         }
+    }
+
+    /// The box's own UUID (RFC 9562 version 8): the same as long as the key file is.
+    #[must_use]
+    pub fn box_uuid(&self) -> Uuid {
+        self.uuid
     }
 
     /// Seals values and records.

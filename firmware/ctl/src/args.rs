@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The command line: what can be asked, and how.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::Arg::{Long, Short, Value};
+use lexopt::{Error, Parser, ValueExt};
+
+pub(crate) const HELP: &str = "\
+platenctl: look after a Platen box
+
+usage: platenctl [--json] [--socket PATH] COMMAND
+
+  status                  what the box, its printers and its readers are doing
+  jobs [--all]            jobs that wait or print; --all shows ended ones too
+  cancel NUMBER...        delete jobs
+  tap UID                 hold a simulated card to the simulated reader (board 'sim')
+  users import FILE.csv   add or change users and cards; columns: user,name,card,aliases,active
+  verify                  check the journal's hash chain and every sealed document
+  ring DEVICE             a driver's last steps, for support
+  count FILE...           page counts of documents; needs no daemon
+
+  --json                  one JSON object a line
+  --socket PATH           the daemon's socket (also PLATEN_SOCKET; /run/platen/node.sock)
+  -h, --help              this text
+  -V, --version           the version
+
+exit status: 0 done, 1 done but an input was wrong or refused, 2 usage, 3 daemon not reachable
+";
+
+/// The whole command line.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) json: bool,
+    pub(crate) socket: PathBuf,
+    pub(crate) command: Command,
+}
+
+/// What is asked.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Command {
+    Help,
+    Version,
+    Status,
+    Jobs { all: bool },
+    Cancel { numbers: Vec<u32> },
+    Tap { uid: String },
+    ImportUsers { file: PathBuf },
+    Verify,
+    Ring { device: String },
+    Count { files: Vec<PathBuf> },
+}
+
+impl Call {
+    pub(crate) fn parse(mut parser: Parser) -> Result<Self, Error> {
+        let mut json = false;
+        let mut all = false;
+        let mut socket = std::env::var_os("PLATEN_SOCKET").map(PathBuf::from);
+        let mut words: Vec<OsString> = Vec::new();
+        while let Some(arg) = parser.next()? {
+            match arg {
+                Long("json") => json = true,
+                Long("all") => all = true,
+                Long("socket") => socket = Some(parser.value()?.into()),
+                Short('h') | Long("help") => words.insert(0, "help".into()),
+                Short('V') | Long("version") => words.insert(0, "version".into()),
+                Value(word) => words.push(word),
+                other => return Err(other.unexpected()),
+            }
+        }
+        let socket = socket.unwrap_or_else(|| "/run/platen/node.sock".into());
+        Ok(Self {
+            json,
+            socket,
+            command: command(words, all)?,
+        })
+    }
+}
+
+fn command(words: Vec<OsString>, all: bool) -> Result<Command, Error> {
+    let mut words = words.into_iter();
+    let first = words.next().ok_or("say what to do")?.string()?;
+    let command = match first.as_str() {
+        "help" => return Ok(Command::Help),
+        "version" => return Ok(Command::Version),
+        "status" => Command::Status,
+        "jobs" => Command::Jobs { all },
+        "verify" => Command::Verify,
+        "tap" => Command::Tap {
+            uid: words.next().ok_or("tap needs a UID")?.string()?,
+        },
+        "ring" => Command::Ring {
+            device: words.next().ok_or("ring needs a device")?.string()?,
+        },
+        "cancel" => Command::Cancel {
+            numbers: numbers(&mut words)?,
+        },
+        "count" => Command::Count {
+            files: some(words.by_ref().map(PathBuf::from), "a file")?,
+        },
+        "users" => match words.next().map(ValueExt::string).transpose()?.as_deref() {
+            Some("import") => Command::ImportUsers {
+                file: words.next().ok_or("users import needs a CSV file")?.into(),
+            },
+            _ => return Err("users: only 'users import FILE.csv' is known".into()),
+        },
+        other => return Err(format!("unknown command '{other}'").into()),
+    };
+    match words.next() {
+        None => Ok(command),
+        Some(extra) => Err(format!("'{}' is one word too many", extra.display()).into()),
+    }
+}
+
+fn numbers(words: &mut impl Iterator<Item = OsString>) -> Result<Vec<u32>, Error> {
+    let numbers = words
+        .map(|word| word.parse())
+        .collect::<Result<Vec<u32>, _>>()?;
+    some(numbers.into_iter(), "a job number")
+}
+
+fn some<T>(items: impl Iterator<Item = T>, what: &str) -> Result<Vec<T>, Error> {
+    let items: Vec<T> = items.collect();
+    if items.is_empty() {
+        Err(format!("name at least {what}").into())
+    } else {
+        Ok(items)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Call, Error> {
+        Call::parse(Parser::from_args(line.split_whitespace()))
+    }
+
+    #[test]
+    fn options_stand_before_or_after_the_command() {
+        for line in ["--json tap 04A1B2C3", "tap 04A1B2C3 --json"] {
+            let call = parse(line).unwrap();
+            assert!(call.json);
+            assert_eq!(
+                call.command,
+                Command::Tap {
+                    uid: "04A1B2C3".into()
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn help_wins_over_a_half_command() {
+        assert_eq!(parse("tap --help").unwrap().command, Command::Help);
+    }
+
+    #[test]
+    fn a_missing_or_extra_word_is_a_usage_error() {
+        for line in ["", "tap", "count", "cancel x", "status now", "users", "fly"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}

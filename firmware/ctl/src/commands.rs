@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Commands that ask the daemon.
+
+use std::path::Path;
+
+use platen_model::local::{ImportReport, JobEntry, Status, Tap, TapResult, VerifyReport};
+use platen_net::{LocalClient, LocalError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use crate::Done;
+use crate::args::{Call, Command};
+use crate::show;
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(crate) enum CommandError {
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    #[error("can't read {path}: {source}")]
+    Read {
+        path: String,
+        source: std::io::Error,
+    },
+}
+
+impl CommandError {
+    pub(crate) fn exit_status(&self) -> u8 {
+        match self {
+            Self::Local(error) if error.is_unreachable() => 3,
+            _ => 1,
+        }
+    }
+}
+
+type Outcome = Result<Done, CommandError>;
+
+/// Runs a command that needs the daemon.
+pub(crate) fn run(command: &Command, call: &Call) -> Outcome {
+    let client = LocalClient::new(&call.socket);
+    smol::block_on(async {
+        match command {
+            Command::Status => {
+                let status: Status = client.get("/v1/status").await?;
+                tell(call, &status, show::status)
+            }
+            Command::Jobs { all } => jobs(&client, call, *all).await,
+            Command::Tap { uid } => {
+                let result: TapResult = client.post("/v1/tap", &Tap { uid: uid.clone() }).await?;
+                tell(call, &result, show::tap)
+            }
+            Command::Cancel { numbers } => cancel(&client, numbers).await,
+            Command::ImportUsers { file } => import(&client, call, file).await,
+            Command::Verify => verify(&client, call).await,
+            Command::Ring { device } => {
+                let ring: serde_json::Value = client.get(&format!("/v1/ring/{device}")).await?;
+                for line in ring.as_array().into_iter().flatten() {
+                    show::json(line);
+                }
+                Ok(Done::Well)
+            }
+            Command::Help | Command::Version | Command::Count { .. } => Ok(Done::Well),
+        }
+    })
+}
+
+fn tell<T: Serialize>(call: &Call, answer: &T, as_text: impl Fn(&T)) -> Outcome {
+    if call.json {
+        show::json(answer);
+    } else {
+        as_text(answer);
+    }
+    Ok(Done::Well)
+}
+
+async fn jobs(client: &LocalClient, call: &Call, all: bool) -> Outcome {
+    let path = if all { "/v1/jobs?all=1" } else { "/v1/jobs" };
+    let jobs: Vec<JobEntry> = client.get(path).await?;
+    if call.json {
+        jobs.iter().for_each(show::json);
+    } else {
+        show::jobs(&jobs);
+    }
+    Ok(Done::Well)
+}
+
+async fn cancel(client: &LocalClient, numbers: &[u32]) -> Outcome {
+    let mut done = Done::Well;
+    for number in numbers {
+        match ask::<serde_json::Value>(client, &format!("/v1/jobs/{number}/cancel")).await {
+            Ok(_) => println!("deleted job {number}"),
+            Err(error) if error.is_unreachable() => return Err(error.into()),
+            Err(error) => {
+                eprintln!("job {number}: {error}");
+                done = Done::WithFaults;
+            }
+        }
+    }
+    Ok(done)
+}
+
+async fn ask<T: DeserializeOwned>(client: &LocalClient, path: &str) -> Result<T, LocalError> {
+    client.post(path, &serde_json::Value::Null).await
+}
+
+async fn import(client: &LocalClient, call: &Call, file: &Path) -> Outcome {
+    let csv = std::fs::read(file).map_err(|source| CommandError::Read {
+        path: file.display().to_string(),
+        source,
+    })?;
+    let report: ImportReport = client
+        .post_bytes("/v1/users/import", "text/csv", csv)
+        .await?;
+    tell(call, &report, show::import)?;
+    Ok(if report.errors.is_empty() {
+        Done::Well
+    } else {
+        Done::WithFaults
+    })
+}
+
+async fn verify(client: &LocalClient, call: &Call) -> Outcome {
+    let report: VerifyReport = client.get("/v1/verify").await?;
+    tell(call, &report, show::verify)?;
+    Ok(if report.faults.is_empty() {
+        Done::Well
+    } else {
+        Done::WithFaults
+    })
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Puts the box together in the order that its promises need: keys and files first, then what the
+//! ledger says about the spool, then printers, and readers last.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use platen_auth::Directory;
+use platen_drivers::Lights;
+use platen_hal::{CardReader, DeviceEvent, Indicator as _, PanelSignal, PrinterPort};
+use platen_hal_linux::{Backend, Board, FilePort, UsbPort, bus, panel};
+use platen_hal_sim::SimPin;
+use platen_ledger::{Entry, Ledger, LedgerReport};
+use platen_model::{Clock, JobNumber};
+use platen_net::{SocketOptions, SocketPort};
+use platen_spool::{Spool, SpoolLimits};
+use platen_store::{Database, Disk, Keys, OpenOutcome, RealDisk};
+use smol::channel::{Receiver, Sender};
+use uuid::Uuid;
+
+use crate::clock::SystemClock;
+use crate::config::{Config, PrinterConfig};
+use crate::counting::Counter;
+use crate::devices::simulated::Simulator;
+use crate::devices::{Door, Outcomes};
+use crate::node::{Node, Reader};
+use crate::panel::{Panel, ShowLights};
+use crate::release::{self, Releases, Target, Workshop};
+use crate::start::{PrinterUriFault, StartError};
+
+/// Events of readers that wait to be handled; a tap past this is dropped and counted.
+const EVENTS: usize = 64;
+
+/// Everything durable, opened and brought together.
+struct State {
+    keys: Arc<Keys>,
+    spool: Spool,
+    ledger: Arc<Ledger>,
+    directory: Arc<Directory>,
+    faults: Vec<String>,
+    uuid: Uuid,
+}
+
+/// The box, and the events of its readers.
+pub(crate) fn assemble(config: Config) -> Result<(Arc<Node>, Receiver<DeviceEvent>), StartError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let board = Board::read(&config.board)?;
+    let state = open_state(&config, &clock)?;
+    let panel = Arc::new(Panel::new(config.language, open_lights(&board)?));
+    let counter = Counter::start(state.spool.clone()).map_err(StartError::Spawn)?;
+    let targets = start_printers(&config, &state, &counter, &panel)?;
+    let releases = Arc::new(Releases::new(
+        state.spool.clone(),
+        Arc::clone(&panel),
+        Arc::clone(&clock),
+        targets,
+    ));
+    release::resume_push_jobs(&state.spool, &releases)?;
+    let (events, incoming) = smol::channel::bounded(EVENTS);
+    let (readers, simulator) = start_readers(&board, events)?;
+    let door = Arc::new(Door {
+        keys: Arc::clone(&state.keys),
+        directory: Arc::clone(&state.directory),
+        releases: Arc::clone(&releases),
+        ledger: Arc::clone(&state.ledger),
+        panel: Arc::clone(&panel),
+        outcomes: Outcomes::default(),
+        gone: Mutex::default(),
+    });
+    let started_unix_ms = clock.now().unix_ms;
+    let State {
+        keys,
+        spool,
+        ledger,
+        directory,
+        faults,
+        uuid,
+    } = state;
+    let node = Node {
+        config,
+        clock,
+        keys,
+        spool,
+        ledger,
+        directory,
+        counter,
+        panel,
+        releases,
+        door,
+        readers,
+        simulator,
+        uuid,
+        started_unix_ms,
+        listens_at: Mutex::default(),
+        faults,
+    };
+    Ok((Arc::new(node), incoming))
+}
+
+fn open_state(config: &Config, clock: &Arc<dyn Clock>) -> Result<State, StartError> {
+    let data = &config.data;
+    let disk = RealDisk::open(data).map_err(StartError::Data)?;
+    lock(data)?;
+    let disk: Arc<dyn Disk> = Arc::new(disk);
+    let keys = Arc::new(Keys::open(&*disk)?);
+    let (database, outcome) = Database::open(&data.join("index"), &keys)?;
+    let (ledger, report) = Ledger::open(Arc::clone(&disk), Arc::clone(&keys), Arc::clone(clock))?;
+    let limits = SpoolLimits {
+        body_octets_max: config.ipp.max_document_mib.saturating_mul(1 << 20),
+        reserve_bytes: config.spool.reserve_mib.saturating_mul(1 << 20),
+        minimum_next: report
+            .highest_job_number
+            .map_or(JobNumber(1), |n| JobNumber(n.0 + 1)),
+        ..SpoolLimits::default()
+    };
+    let (spool, opened) = Spool::open(
+        Arc::clone(&disk),
+        Arc::clone(&keys),
+        &database,
+        Arc::clone(clock),
+        limits,
+    )?;
+    let directory = Arc::new(Directory::open(
+        Arc::clone(&disk),
+        Arc::clone(&keys),
+        &database,
+    )?);
+    log::info!(jobs = opened.jobs, rebuilt = opened.rebuilt; "spool opened");
+    release::recover(&report, &ledger, &spool)?;
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    ledger.append_blocking(Entry::Started { version })?;
+    let uuid = keys.box_uuid();
+    let faults = faults(&report, &outcome);
+    Ok(State {
+        keys,
+        spool,
+        ledger: Arc::new(ledger),
+        directory,
+        faults,
+        uuid,
+    })
+}
+
+/// What somebody should look at, one keyword each.
+fn faults(report: &LedgerReport, outcome: &OpenOutcome) -> Vec<String> {
+    let mut faults = Vec::new();
+    if !report.faults.is_empty() {
+        faults.push("journal-damaged".to_owned());
+    }
+    if matches!(outcome, OpenOutcome::Replaced { .. }) {
+        faults.push("index-rebuilt".to_owned());
+    }
+    faults
+}
+
+/// One daemon a data directory. The lock lives as long as the process.
+fn lock(data: &Path) -> Result<(), StartError> {
+    let file = File::create(data.join("lock")).map_err(StartError::Data)?;
+    match file.try_lock() {
+        Ok(()) => {
+            // Closing the file would give the lock back.
+            std::mem::forget(file);
+            Ok(())
+        }
+        Err(std::fs::TryLockError::WouldBlock) => Err(StartError::DataInUse),
+        Err(std::fs::TryLockError::Error(error)) => Err(StartError::Data(error)),
+    }
+}
+
+fn start_printers(
+    config: &Config,
+    state: &State,
+    counter: &Arc<Counter>,
+    panel: &Arc<Panel>,
+) -> Result<Vec<Arc<Target>>, StartError> {
+    let shop = Arc::new(Workshop {
+        spool: state.spool.clone(),
+        ledger: Arc::clone(&state.ledger),
+        counter: Arc::clone(counter),
+        panel: Arc::clone(panel),
+    });
+    let mut targets = Vec::new();
+    for printer in &config.printers {
+        let (target, waiting) = Target::new(printer.clone());
+        let target = Arc::new(target);
+        release::spawn(&target, waiting, port(printer)?, Arc::clone(&shop))
+            .map_err(StartError::Spawn)?;
+        targets.push(target);
+    }
+    Ok(targets)
+}
+
+/// The printer's port, by the scheme of its URI. Nothing is opened yet.
+pub(crate) fn port(printer: &PrinterConfig) -> Result<Box<dyn PrinterPort>, StartError> {
+    let fault = |source: PrinterUriFault| StartError::PrinterUri {
+        name: printer.name.clone(),
+        source,
+    };
+    let stall = Duration::from_secs(printer.stall_s);
+    let uri = printer.uri.as_str();
+    match uri.split_once(':') {
+        Some(("usb", _)) => {
+            let port = UsbPort::new(uri, stall).map_err(|error| fault(error.into()))?;
+            Ok(Box::new(port))
+        }
+        Some(("file", _)) => {
+            let port = FilePort::new(uri).map_err(|error| fault(error.into()))?;
+            Ok(Box::new(port))
+        }
+        _ => {
+            let uri = uri
+                .parse()
+                .map_err(|error: platen_net::PortUriError| fault(error.into()))?;
+            let options = SocketOptions {
+                stall,
+                pjl: printer.pjl_status,
+                ..SocketOptions::default()
+            };
+            Ok(Box::new(SocketPort::new(uri, options)))
+        }
+    }
+}
+
+/// The board's lights and buzzer; a board without any shows nothing.
+fn open_lights(board: &Board) -> Result<ShowLights, StartError> {
+    let handle = match &board.panel {
+        Some(part) if part.backend != Backend::Sim => {
+            panel::spawn(platen_hal_linux::open_lights(part)?)
+        }
+        _ => {
+            let ((red, _), (green, _), (buzzer, _)) = (SimPin::new(), SimPin::new(), SimPin::new());
+            panel::spawn(Lights::new(red, green, buzzer))
+        }
+    };
+    let handle = Mutex::new(handle.map_err(StartError::Spawn)?);
+    Ok(Box::new(move |signal: PanelSignal| {
+        handle
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .show(signal);
+    }))
+}
+
+fn start_readers(
+    board: &Board,
+    events: Sender<DeviceEvent>,
+) -> Result<(Vec<Reader>, Option<Simulator>), StartError> {
+    let Some(part) = &board.reader else {
+        return Ok((Vec::new(), None));
+    };
+    let (driver, simulator): (Box<dyn CardReader>, _) = match part.backend {
+        Backend::Sim => {
+            let (simulator, driver) = Simulator::new();
+            (driver, Some(simulator))
+        }
+        _ => (platen_hal_linux::open_reader(part)?, None),
+    };
+    let send = move |event| events.try_send(event).is_ok();
+    let bus = bus::spawn(driver, &part.name, send, part.interval).map_err(StartError::Spawn)?;
+    Ok((vec![Reader { bus }], simulator))
+}

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `node.toml`: what an administrator sets. Unknown keys are errors that name the line.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// Everything in `node.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Directory of everything durable.
+    #[serde(default = "default_data")]
+    pub(crate) data: PathBuf,
+    /// Unix socket of the local API.
+    #[serde(default = "default_socket")]
+    pub(crate) socket: PathBuf,
+    /// Board file: which part is on which bus.
+    #[serde(default = "default_board")]
+    pub(crate) board: PathBuf,
+    /// Language of the panel's sentences.
+    #[serde(default)]
+    pub(crate) language: Language,
+    #[serde(default)]
+    pub(crate) ipp: IppConfig,
+    #[serde(default)]
+    pub(crate) announce: AnnounceConfig,
+    #[serde(default)]
+    pub(crate) spool: SpoolConfig,
+    /// Target printers; a tap releases to the first.
+    #[serde(default, rename = "printer")]
+    pub(crate) printers: Vec<PrinterConfig>,
+}
+
+/// `[ipp]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct IppConfig {
+    /// Addresses to listen on; `ipp://` and `ipps://` share each port.
+    pub(crate) listen: Vec<SocketAddr>,
+    /// Largest document taken, in MiB.
+    pub(crate) max_document_mib: u64,
+}
+
+impl Default for IppConfig {
+    fn default() -> Self {
+        let any = SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 0], 631));
+        Self {
+            listen: vec![any],
+            max_document_mib: 2048,
+        }
+    }
+}
+
+/// `[announce]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AnnounceConfig {
+    /// Where to announce the queue by DNS-SD.
+    pub(crate) interfaces: Interfaces,
+    /// Name that people see when they add a printer.
+    pub(crate) name: String,
+    /// Where the box stands.
+    pub(crate) location: String,
+}
+
+impl Default for AnnounceConfig {
+    fn default() -> Self {
+        let (name, location) = ("Platen".to_owned(), String::new());
+        Self {
+            interfaces: Interfaces::All,
+            name,
+            location,
+        }
+    }
+}
+
+/// Where the box announces itself.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Interfaces {
+    /// Every interface.
+    All,
+    /// The loopback interface alone.
+    Loopback,
+    /// Nowhere.
+    Off,
+}
+
+/// `[spool]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SpoolConfig {
+    /// Hours after which a job nobody collects is erased.
+    pub(crate) keep_hours: u64,
+    /// Free space that stays reserved for release and journal, in MiB.
+    pub(crate) reserve_mib: u64,
+}
+
+impl Default for SpoolConfig {
+    fn default() -> Self {
+        Self {
+            keep_hours: 24,
+            reserve_mib: 32,
+        }
+    }
+}
+
+/// `[[printer]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PrinterConfig {
+    /// Name in `ipp/push/<name>` and on screens.
+    pub(crate) name: String,
+    /// `socket://host:port`, `usb:/dev/usb/lp0` or `file:/directory`.
+    pub(crate) uri: String,
+    /// Whether the printer speaks PJL: copies and two-sided printing of a PDF are then set by it.
+    #[serde(default)]
+    pub(crate) pjl: bool,
+    /// Whether the printer answers PJL status questions on its port.
+    #[serde(default)]
+    pub(crate) pjl_status: bool,
+    /// MIME media types that the printer takes.
+    #[serde(default = "default_formats")]
+    pub(crate) formats: Vec<String>,
+    /// Whether `ipp/push/<name>` exists: jobs that print without a badge.
+    #[serde(default)]
+    pub(crate) push: bool,
+    /// Whether the printer prints in colour.
+    #[serde(default = "default_true")]
+    pub(crate) color: bool,
+    /// Whether the printer prints on both sides.
+    #[serde(default = "default_true")]
+    pub(crate) duplex: bool,
+    /// Seconds without a byte taken after which the printer counts as stopped.
+    #[serde(default = "default_stall_s")]
+    pub(crate) stall_s: u64,
+}
+
+/// Language of the panel.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Language {
+    /// English.
+    #[default]
+    En,
+    /// Simplified Chinese.
+    Zh,
+}
+
+/// Why the configuration can't be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(crate) enum ConfigError {
+    #[error("can't read {}", path.display())]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{} is not valid:\n{message}", path.display())]
+    Parse { path: PathBuf, message: String },
+    #[error("{}: {key}: {problem}", path.display())]
+    Value {
+        path: PathBuf,
+        key: String,
+        problem: &'static str,
+    },
+}
+
+impl PrinterConfig {
+    /// Whether a client may ask for two sides: the box must be able to pass the wish on.
+    pub(crate) fn can_duplex(&self) -> bool {
+        self.duplex && self.pjl
+    }
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let config: Self = toml::from_str(&text).map_err(|error| ConfigError::Parse {
+            path: path.to_owned(),
+            message: error.to_string(),
+        })?;
+        config.check(path)?;
+        Ok(config)
+    }
+
+    fn check(&self, path: &Path) -> Result<(), ConfigError> {
+        let fault = |key: &str, problem| {
+            Err(ConfigError::Value {
+                path: path.to_owned(),
+                key: key.to_owned(),
+                problem,
+            })
+        };
+        if self.ipp.listen.is_empty() {
+            return fault(
+                "ipp.listen",
+                "name at least one address, such as \"[::]:631\"",
+            );
+        }
+        if self.announce.name.is_empty() || self.announce.name.len() > 63 {
+            return fault("announce.name", "use 1 to 63 bytes: DNS-SD allows no more");
+        }
+        if self.printers.is_empty() {
+            return fault("printer", "name at least one target printer as [[printer]]");
+        }
+        for (index, printer) in self.printers.iter().enumerate() {
+            if !is_path_word(&printer.name) {
+                return fault("printer.name", "use letters, digits, '-' and '_' only");
+            }
+            if self
+                .printers
+                .iter()
+                .take(index)
+                .any(|other| other.name == printer.name)
+            {
+                return fault("printer.name", "two printers have the same name");
+            }
+            if printer.formats.is_empty() {
+                return fault("printer.formats", "name at least one format");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_path_word(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 63
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+}
+
+fn default_data() -> PathBuf {
+    "/var/lib/platen".into()
+}
+
+fn default_socket() -> PathBuf {
+    "/run/platen/node.sock".into()
+}
+
+fn default_board() -> PathBuf {
+    "/etc/platen/board.toml".into()
+}
+
+fn default_formats() -> Vec<String> {
+    [
+        "application/pdf",
+        "image/jpeg",
+        "image/pwg-raster",
+        "image/urf",
+    ]
+    .map(str::to_owned)
+    .into()
+}
+
+fn default_true() -> bool {
+    true
+}
+
+fn default_stall_s() -> u64 {
+    60
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Config::read(file.path())
+    }
+
+    const PRINTER: &str = "[[printer]]\nname = \"p\"\nuri = \"socket://127.0.0.1:9100\"\n";
+
+    #[test]
+    fn one_printer_is_enough() {
+        let config = parse(PRINTER).unwrap();
+        assert_eq!(config.spool.keep_hours, 24);
+        assert_eq!(config.printers[0].formats.len(), 4);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let error = parse(&format!("dta = \"x\"\n{PRINTER}"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("line 1") && error.contains("dta"), "{error}");
+    }
+
+    #[test]
+    fn a_printer_name_that_is_no_path_word_is_refused() {
+        let error = parse(&PRINTER.replace("\"p\"", "\"a/b\""))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("printer.name"), "{error}");
+    }
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Page counting, away from the daemon: a child process reads the documents, so that a hostile one
+//! can exhaust only the child's memory and time. See `worker` for the child's side.
+
+mod process;
+pub(crate) mod worker;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use platen_model::{Job, JobNumber, PageCount};
+use platen_spool::Spool;
+
+use self::process::Worker;
+use platen_model::Chain;
+
+/// Jobs waiting to be counted; past this they are counted when they are released.
+const QUEUE: usize = 1024;
+/// The child leaves after this long without work, so that an idle box has its memory back.
+const IDLE: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Counts pages in the background and on demand. One document at a time.
+pub(crate) struct Counter {
+    spool: Spool,
+    worker: Mutex<Option<Worker>>,
+    orders: std::sync::mpsc::SyncSender<JobNumber>,
+}
+
+impl Counter {
+    /// Starts the background thread.
+    pub(crate) fn start(spool: Spool) -> std::io::Result<Arc<Self>> {
+        let (orders, waiting) = std::sync::mpsc::sync_channel(QUEUE);
+        let counter = Arc::new(Self {
+            spool,
+            worker: Mutex::new(None),
+            orders,
+        });
+        let background = Arc::downgrade(&counter);
+        std::thread::Builder::new()
+            .name("counting".to_owned())
+            .spawn(move || {
+                loop {
+                    let order = waiting.recv_timeout(IDLE);
+                    let Some(counter) = background.upgrade() else {
+                        return;
+                    };
+                    match order {
+                        Ok(number) => counter.count_and_keep(number),
+                        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => counter.rest(),
+                        Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return,
+                    }
+                }
+            })?;
+        Ok(counter)
+    }
+
+    /// Asks for a count some time soon. A full queue is no fault: the release counts then.
+    pub(crate) fn request(&self, number: JobNumber) {
+        // Full or ended: counted at release.
+        let _ = self.orders.try_send(number);
+    }
+
+    /// The job's count, from the index or counted now. Blocks for at most the child's CPU limit
+    /// and the time that reading the body takes.
+    pub(crate) fn count(&self, job: &Job) -> PageCount {
+        if let Some(count) = &job.count {
+            return count.clone();
+        }
+        let options = &job.options;
+        let unknown = |note: &str| PageCount::unknown(options.copies, options.sides, note);
+        if job.octets > worker::MAX_OCTETS {
+            return unknown("The document is too large to be counted on this box.");
+        }
+        let body = match self.spool.body(job.number) {
+            Ok(body) => body,
+            Err(error) => {
+                log::warn!(job:% = job.number, err:% = Chain(&error); "body could not be read for counting");
+                return unknown("The box could not read its copy of the document.");
+            }
+        };
+        let mut slot = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = Worker::take_or_start(&mut slot)
+            .and_then(|mut worker| Ok((worker.count(options, job.octets, body)?, worker)));
+        match counted {
+            Ok((count, worker)) => {
+                *slot = Some(worker);
+                count
+            }
+            Err(error) => {
+                log::warn!(job:% = job.number, err:% = error; "counting ended early");
+                unknown("The document needs more memory or time to count than it is given.")
+            }
+        }
+    }
+
+    fn count_and_keep(&self, number: JobNumber) {
+        let Ok(Some(job)) = self.spool.job(number) else {
+            return;
+        };
+        if job.count.is_some() || job.state.is_ended() || job.octets == 0 {
+            return;
+        }
+        let count = self.count(&job);
+        if let Err(error) = self.spool.set_count(number, count) {
+            log::debug!(job:% = number, err:% = Chain(&error); "count not kept: the job has ended");
+        }
+    }
+
+    fn rest(&self) {
+        *self.worker.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}

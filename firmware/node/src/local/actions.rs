@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What the local API does.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use platen_hal::CardUid;
+use platen_ledger::Entry;
+use platen_model::local::Tap;
+use platen_model::{JobNumber, JobStateReason};
+
+use super::{Answer, Refusal, json};
+use crate::node::{CancelError, Node};
+
+pub(super) async fn cancel(node: &Arc<Node>, number: &str) -> Answer {
+    let number = number
+        .parse()
+        .map(JobNumber)
+        .map_err(|_| Refusal::bad_input(format!("'{number}' is no job number")))?;
+    match node
+        .cancel(number, JobStateReason::JobCanceledByOperator, None)
+        .await
+    {
+        Ok(()) => json(&serde_json::json!({ "number": number })),
+        Err(CancelError::NotFound) => Err(Refusal::not_found(format!("there is no job {number}"))),
+        Err(CancelError::Ended) => Err(Refusal::new(
+            StatusCode::CONFLICT,
+            "ended",
+            format!("job {number} has ended already"),
+        )),
+        Err(CancelError::Failed(error)) => Err(Refusal::failed(&error)),
+    }
+}
+
+pub(super) async fn tap(node: &Arc<Node>, body: &[u8]) -> Answer {
+    let tap: Tap = serde_json::from_slice(body)
+        .map_err(|error| Refusal::bad_input(format!("not a tap: {error}")))?;
+    let uid = CardUid::from_hex(&tap.uid).ok_or_else(|| {
+        Refusal::bad_input("a UID is 4, 7 or 10 bytes in hexadecimal, such as 04A1B2C3")
+    })?;
+    let simulator = node.simulator.as_ref().ok_or_else(|| {
+        Refusal::new(
+            StatusCode::CONFLICT,
+            "no-simulator",
+            "this box has real readers; only the board 'sim' can be tapped from here",
+        )
+    })?;
+    let result = simulator.tap(&node.door, uid).await.ok_or_else(|| {
+        Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no-answer",
+            "the reader did not see the card; 'platenctl status' tells how it is",
+        )
+    })?;
+    json(&result)
+}
+
+pub(super) async fn import(node: &Arc<Node>, csv: Vec<u8>) -> Answer {
+    let directory = Arc::clone(&node.directory);
+    let keys = Arc::clone(&node.keys);
+    let card = move |text: &str| {
+        let uid = CardUid::from_hex(text).ok_or("a card is 4, 7 or 10 bytes in hexadecimal")?;
+        if uid.is_random() {
+            return Err("a card number that begins with 08 is random and can't stand for a person");
+        }
+        Ok(keys.card_key(uid.as_bytes()))
+    };
+    let report = smol::unblock(move || directory.import(csv.as_slice(), card)).await;
+    let report = report.map_err(|error| Refusal::failed(&error))?;
+    let entry = Entry::UsersImported {
+        generation: node.directory.counts().generation,
+        users_added: report.users_added as u64,
+        users_changed: report.users_changed as u64,
+        cards_bound: report.cards_bound as u64,
+        rows_refused: report.errors.len() as u64,
+    };
+    node.ledger
+        .append(entry)
+        .await
+        .map_err(|error| Refusal::failed(&error))?;
+    json(&report)
+}

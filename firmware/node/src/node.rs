@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The box: everything that its front ends share. Made once by `start`, never changed afterwards.
+
+use std::sync::{Arc, Mutex};
+
+use platen_auth::Directory;
+use platen_hal_linux::BusHandle;
+use platen_ledger::{Entry, Ledger};
+use platen_model::local::DeviceStatus;
+use platen_model::{Clock, JobNumber, JobState, JobStateReason, PrinterName, UserId};
+use platen_spool::{Spool, SpoolError};
+use platen_store::Keys;
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::config::{Config, PrinterConfig};
+use crate::counting::Counter;
+use crate::devices::Door;
+use crate::devices::simulated::Simulator;
+use crate::panel::Panel;
+use crate::release::{Releases, Target};
+
+/// IPP `printer-state` (RFC 8011 §5.4.11).
+const IDLE: i32 = 3;
+const PROCESSING: i32 = 4;
+const STOPPED: i32 = 5;
+
+/// The box.
+pub(crate) struct Node {
+    pub(crate) config: Config,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) spool: Spool,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) counter: Arc<Counter>,
+    pub(crate) panel: Arc<Panel>,
+    pub(crate) releases: Arc<Releases>,
+    pub(crate) door: Arc<Door>,
+    pub(crate) readers: Vec<Reader>,
+    pub(crate) simulator: Option<Simulator>,
+    /// `printer-uuid`, the same for the life of the box.
+    pub(crate) uuid: Uuid,
+    /// Wall time at start, for IPP's times in seconds of up-time.
+    pub(crate) started_unix_ms: u64,
+    /// Address of the first IPP listener, once bound.
+    pub(crate) listens_at: Mutex<Option<std::net::SocketAddr>>,
+    /// Whether this start found damage that somebody should look at.
+    pub(crate) faults: Vec<String>,
+}
+
+/// A card reader of this box.
+pub(crate) struct Reader {
+    pub(crate) bus: BusHandle,
+}
+
+impl Reader {
+    /// For the local API.
+    pub(crate) fn report(&self) -> DeviceStatus {
+        let state = self.bus.state();
+        let mut counters = state
+            .trace
+            .counters
+            .by_name()
+            .map(|(n, v)| (n.to_owned(), v))
+            .to_vec();
+        counters.push(("taps".to_owned(), state.taps));
+        counters.push(("taps-dropped".to_owned(), state.taps_dropped));
+        DeviceStatus {
+            name: self.bus.name().to_owned(),
+            part: self.bus.part().to_owned(),
+            state: if state.running { "ok" } else { "gone" }.to_owned(),
+            counters,
+        }
+    }
+
+    /// The driver's last steps, oldest first.
+    pub(crate) fn ring(&self) -> Vec<String> {
+        self.bus
+            .state()
+            .trace
+            .entries()
+            .map(ToString::to_string)
+            .collect()
+    }
+}
+
+/// Why a job is not canceled.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(crate) enum CancelError {
+    #[error("there is no such job")]
+    NotFound,
+    #[error("the job has ended already")]
+    Ended,
+    #[error("the job could not be removed")]
+    Failed(#[from] SpoolError),
+}
+
+impl Node {
+    /// The printer that a tap releases to. The configuration has at least one.
+    pub(crate) fn default_printer(&self) -> &PrinterConfig {
+        let first = self.config.printers.first();
+        first.expect("the configuration is refused without a printer")
+    }
+
+    /// Deletes a job, also one that is being printed: then it ends a moment later.
+    pub(crate) async fn cancel(
+        self: &Arc<Self>,
+        number: JobNumber,
+        reason: JobStateReason,
+        user: Option<UserId>,
+    ) -> Result<(), CancelError> {
+        let job = self.spool.job(number)?.ok_or(CancelError::NotFound)?;
+        if job.state.is_ended() {
+            return Err(CancelError::Ended);
+        }
+        if self
+            .releases
+            .targets()
+            .iter()
+            .any(|target| target.cancel(number))
+        {
+            return Ok(());
+        }
+        self.spool
+            .end(number, JobState::Canceled, reason, 0)
+            .await?;
+        let entry = Entry::Canceled {
+            job: job.id,
+            number,
+            user,
+        };
+        if let Err(error) = self.ledger.append(entry).await {
+            log::error!(job:% = number, err:% = platen_model::Chain(&error); "deletion not journaled");
+        }
+        Ok(())
+    }
+
+    /// `host:port` to name in URIs: as the client called the box, else where it listens.
+    pub(crate) fn authority(&self, host: Option<&str>) -> String {
+        let plain = |host: &&str| {
+            !host.is_empty()
+                && host.len() <= 253
+                && host
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-._:[]".contains(c))
+        };
+        host.filter(plain)
+            .map_or_else(|| self.own_authority(), str::to_owned)
+    }
+
+    fn own_authority(&self) -> String {
+        let listens = self
+            .listens_at
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        listens.map_or_else(
+            || "localhost".to_owned(),
+            |address| format!("localhost:{}", address.port()),
+        )
+    }
+
+    /// Where people print to.
+    pub(crate) fn queue_uri(&self) -> String {
+        format!(
+            "ipp://{}{}",
+            self.own_authority(),
+            crate::intake::PROXY_PATH
+        )
+    }
+
+    /// Seconds since the start, 1 or more, as IPP counts.
+    pub(crate) fn up_time_s(&self) -> i32 {
+        let seconds = self.clock.now().elapsed.as_secs().saturating_add(1);
+        i32::try_from(seconds).unwrap_or(i32::MAX)
+    }
+
+    /// A wall time in seconds of up-time; what was before the start is 0.
+    pub(crate) fn up_time_at_s(&self, unix_ms: u64) -> i32 {
+        let seconds = unix_ms.saturating_sub(self.started_unix_ms) / 1000;
+        i32::try_from(seconds).unwrap_or(i32::MAX)
+    }
+
+    /// `printer-state` and `printer-state-reasons` of a push queue's printer, or of the proxy
+    /// queue, which takes jobs whatever its printers do.
+    pub(crate) fn queue_state(&self, target: Option<&Target>) -> (i32, Vec<String>) {
+        let none = || vec!["none".to_owned()];
+        let printing = self
+            .releases
+            .targets()
+            .iter()
+            .any(|target| target.is_printing());
+        let Some(target) = target else {
+            return (if printing { PROCESSING } else { IDLE }, none());
+        };
+        let status = target.status();
+        let state = match (status.ready, target.is_printing()) {
+            (_, true) => PROCESSING,
+            (true, false) => IDLE,
+            (false, false) => STOPPED,
+        };
+        (
+            state,
+            if status.reasons.is_empty() {
+                none()
+            } else {
+                status.reasons
+            },
+        )
+    }
+
+    /// `ready`, or what is degraded.
+    pub(crate) fn modes(&self) -> Vec<String> {
+        let mut modes = Vec::new();
+        if !self.door.gone().is_empty() {
+            modes.push("no-reader".to_owned());
+        }
+        if self
+            .releases
+            .targets()
+            .iter()
+            .all(|target| !target.status().ready)
+        {
+            modes.push("no-printer".to_owned());
+        }
+        modes.extend(self.faults.iter().cloned());
+        if modes.is_empty() {
+            modes.push("ready".to_owned());
+        }
+        modes
+    }
+
+    /// The target printer of a push job.
+    pub(crate) fn target(&self, name: &PrinterName) -> Option<&Arc<Target>> {
+        self.releases
+            .targets()
+            .iter()
+            .find(|target| target.config.name == name.0)
+    }
+}

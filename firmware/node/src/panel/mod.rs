@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What the box shows the person in front of it: one signal (lights and buzzer) and one sentence.
+
+mod words;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use platen_hal::PanelSignal;
+
+use crate::config::Language;
+
+/// Carries a signal to the thread that plays lights and buzzer. Must not block.
+pub(crate) type ShowLights = Box<dyn Fn(PanelSignal) + Send + Sync>;
+
+/// The panel's state, shared by everything that has something to say.
+pub(crate) struct Panel {
+    language: Language,
+    lights: ShowLights,
+    shown: Mutex<Shown>,
+}
+
+/// What is shown now.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    pub(crate) signal: PanelSignal,
+    pub(crate) text: String,
+    /// Counts up at every change, so that a reset to idle can tell whether it is still wanted.
+    pub(crate) turn: u64,
+}
+
+impl Panel {
+    pub(crate) fn new(language: Language, lights: ShowLights) -> Self {
+        let text = words::sentence(language, PanelSignal::Idle).to_owned();
+        lights(PanelSignal::Idle);
+        let shown = Shown {
+            signal: PanelSignal::Idle,
+            text,
+            turn: 0,
+        };
+        Self {
+            language,
+            lights,
+            shown: Mutex::new(shown),
+        }
+    }
+
+    /// Shows `signal` with its own sentence, followed by `more` where there is more to say.
+    /// Returns the turn, for [`Panel::rest`].
+    pub(crate) fn show(&self, signal: PanelSignal, more: Option<&str>) -> Shown {
+        let mut text = words::sentence(self.language, signal).to_owned();
+        if let Some(more) = more {
+            text.push(' ');
+            text.push_str(more);
+        }
+        let mut shown = self.lock();
+        *shown = Shown {
+            signal,
+            text,
+            turn: shown.turn + 1,
+        };
+        (self.lights)(signal);
+        shown.clone()
+    }
+
+    /// Goes back to `signal` (idle, or what is wrong), unless something newer is shown.
+    pub(crate) fn rest(&self, turn: u64, signal: PanelSignal) {
+        if self.lock().turn == turn {
+            self.show(signal, None);
+        }
+    }
+
+    pub(crate) fn shown(&self) -> Shown {
+        self.lock().clone()
+    }
+
+    /// "2 jobs, 5 pages" in the panel's language.
+    pub(crate) fn jobs_words(&self, jobs: usize) -> String {
+        words::jobs(self.language, jobs)
+    }
+
+    /// What is wrong with the printer, in the panel's language.
+    pub(crate) fn printer_words(&self, reasons: &[String]) -> String {
+        words::printer_reasons(self.language, reasons)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_signal_is_not_reset_by_an_older_turn() {
+        let panel = Panel::new(Language::En, Box::new(|_| ()));
+        let old = panel.show(PanelSignal::Accepted, None);
+        panel.show(PanelSignal::UnknownCard, None);
+        panel.rest(old.turn, PanelSignal::Idle);
+        assert_eq!(panel.shown().signal, PanelSignal::UnknownCard);
+    }
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A recognised person's tap: which jobs go to which printer, and what the panel says.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use platen_hal::PanelSignal;
+use platen_model::{
+    Clock, Decision, Identity, Job, JobNumber, JobState, JobStateReason, Reason, UserId,
+};
+use platen_spool::{Spool, SpoolError};
+
+use super::target::Target;
+use crate::panel::Panel;
+
+/// How long the question "print once more?" waits for the second tap.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
+/// People who may be asked at the same time; the oldest question is forgotten past this.
+const QUESTIONS: usize = 64;
+
+/// What a tap led to.
+#[derive(Debug)]
+pub(crate) struct Tapped {
+    pub(crate) signal: PanelSignal,
+    /// What the panel says after the signal's own sentence.
+    pub(crate) more: Option<String>,
+    pub(crate) released: Vec<JobNumber>,
+}
+
+impl Tapped {
+    pub(crate) fn only(signal: PanelSignal) -> Self {
+        Self {
+            signal,
+            more: None,
+            released: Vec::new(),
+        }
+    }
+}
+
+/// Releases jobs to the box's printers.
+pub(crate) struct Releases {
+    spool: Spool,
+    panel: Arc<Panel>,
+    clock: Arc<dyn Clock>,
+    targets: Vec<Arc<Target>>,
+    questions: Mutex<HashMap<UserId, Duration>>,
+}
+
+impl Releases {
+    pub(crate) fn new(
+        spool: Spool,
+        panel: Arc<Panel>,
+        clock: Arc<dyn Clock>,
+        targets: Vec<Arc<Target>>,
+    ) -> Self {
+        Self {
+            spool,
+            panel,
+            clock,
+            targets,
+            questions: Mutex::default(),
+        }
+    }
+
+    /// The box's printers; the first is where a tap releases to.
+    pub(crate) fn targets(&self) -> &[Arc<Target>] {
+        &self.targets
+    }
+
+    /// Releases what waits for `identity`, in order of arrival.
+    pub(crate) async fn tap(&self, identity: &Identity) -> Result<Tapped, SpoolError> {
+        let jobs = self.spool.held_by(&identity.owner_keys)?;
+        let (waiting, stopped): (Vec<_>, Vec<_>) = jobs
+            .into_iter()
+            .filter(|job| job.reason != JobStateReason::JobIncoming)
+            .partition(|job| job.state == JobState::PendingHeld);
+        let wanted = match (waiting.is_empty(), stopped.is_empty()) {
+            (true, true) => return Ok(Tapped::only(PanelSignal::NoJobs)),
+            (_, true) => waiting,
+            (true, false) if self.answers_question(identity.user) => stopped,
+            (true, false) => {
+                self.ask(identity.user);
+                return Ok(Tapped::only(PanelSignal::Interrupted));
+            }
+            (false, false) => {
+                self.ask(identity.user);
+                waiting
+            }
+        };
+        let Some(target) = self.targets.first() else {
+            return Ok(Tapped::only(PanelSignal::PrinterError));
+        };
+        self.release(identity, target, &wanted).await
+    }
+
+    async fn release(
+        &self,
+        identity: &Identity,
+        target: &Target,
+        jobs: &[Job],
+    ) -> Result<Tapped, SpoolError> {
+        let status = target.probe().await;
+        let facts = target.facts(&status);
+        let mut released = Vec::new();
+        let mut refused = None;
+        for job in jobs {
+            match platen_policy::decide(identity, job, &facts) {
+                Decision::Allow { .. } if self.queue(target, job, Some(identity.user))? => {
+                    released.push(job.number);
+                }
+                Decision::Allow { .. } => refused = Some(Reason::PrinterInError),
+                Decision::Deny(reason) => refused = Some(reason),
+            }
+        }
+        Ok(self.outcome(released, refused, &status.reasons))
+    }
+
+    fn outcome(
+        &self,
+        released: Vec<JobNumber>,
+        refused: Option<Reason>,
+        reasons: &[String],
+    ) -> Tapped {
+        if !released.is_empty() {
+            let more = Some(self.panel.jobs_words(released.len()));
+            return Tapped {
+                signal: PanelSignal::Accepted,
+                more,
+                released,
+            };
+        }
+        let signal = match refused {
+            Some(Reason::PrinterInError | Reason::FormatNotTaken) => PanelSignal::PrinterError,
+            Some(Reason::NotOwner) => PanelSignal::Refused,
+            Some(Reason::NotReleasable) | None => PanelSignal::NoJobs,
+        };
+        let more = (signal == PanelSignal::PrinterError).then(|| self.panel.printer_words(reasons));
+        Tapped {
+            signal,
+            more,
+            released,
+        }
+    }
+
+    /// Marks a job released and puts it into the printer's queue. `false`: the queue is full.
+    pub(crate) fn queue(
+        &self,
+        target: &Target,
+        job: &Job,
+        user: Option<UserId>,
+    ) -> Result<bool, SpoolError> {
+        self.spool
+            .set_state(job.number, JobState::Pending, JobStateReason::JobQueued)?;
+        if target.print(job.number, user) {
+            return Ok(true);
+        }
+        self.spool.set_state(job.number, job.state, job.reason)?;
+        Ok(false)
+    }
+
+    fn ask(&self, user: UserId) {
+        let now = self.clock.now().elapsed;
+        let mut questions = self
+            .questions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        questions.retain(|_, asked| now.saturating_sub(*asked) < ASK_AGAIN);
+        if questions.len() < QUESTIONS {
+            questions.insert(user, now);
+        }
+    }
+
+    fn answers_question(&self, user: UserId) -> bool {
+        let now = self.clock.now().elapsed;
+        let mut questions = self
+            .questions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        questions
+            .remove(&user)
+            .is_some_and(|asked| now.saturating_sub(asked) < ASK_AGAIN)
+    }
+}

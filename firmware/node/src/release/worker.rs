@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The thread of one printer: takes its orders one after another, in order of release.
+//!
+//! For each job: open the port (a printer in error leaves the job untouched), write the release
+//! ticket into the ledger and sync it, send the bytes, settle. A failure before the ticket puts the
+//! job back to waiting; one after it leaves the job stopped, and only its owner can ask for it
+//! again, since some pages may be out.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use platen_hal::{PanelSignal, PortError, PortReport, PortSession, PrinterPort};
+use platen_ledger::{Entry, Ledger, Outcome};
+use platen_model::{Job, JobNumber, JobState, JobStateReason, PrinterName, UserId};
+use platen_spool::Spool;
+use smol::channel::Receiver;
+use thiserror::Error;
+
+use super::target::{Order, Target};
+use crate::counting::Counter;
+use crate::panel::Panel;
+use platen_model::Chain;
+
+/// Bytes on their way at once; a whole number of sealed chunks.
+const CHUNK: usize = 64 << 10;
+/// How often an idle printer is asked how it is.
+const IDLE_PROBE: Duration = Duration::from_secs(10);
+
+/// What a printer's thread needs of the box.
+pub(crate) struct Workshop {
+    pub(crate) spool: Spool,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) counter: Arc<Counter>,
+    pub(crate) panel: Arc<Panel>,
+}
+
+/// Why a job did not get through.
+#[derive(Debug, Error)]
+enum ReleaseError {
+    #[error("the printer did not take it")]
+    Port(#[from] PortError),
+    #[error("the release could not be journaled")]
+    Ledger(#[from] platen_ledger::LedgerError),
+    #[error("the box could not read its copy")]
+    Spool(#[from] platen_spool::SpoolError),
+    #[error("the box could not read its copy")]
+    Body(#[source] std::io::Error),
+    #[error("deleted while printing")]
+    Canceled,
+}
+
+/// Starts the printer's thread. It ends when the last [`Target`] is dropped.
+pub(crate) fn spawn(
+    target: &Arc<Target>,
+    waiting: Receiver<Order>,
+    port: Box<dyn PrinterPort>,
+    shop: Arc<Workshop>,
+) -> std::io::Result<()> {
+    let name = format!("printer {}", target.config.name);
+    let mut worker = Worker {
+        target: Arc::downgrade(target),
+        port,
+        shop,
+    };
+    std::thread::Builder::new()
+        .name(name)
+        .spawn(move || worker.run(&waiting))?;
+    Ok(())
+}
+
+struct Worker {
+    target: std::sync::Weak<Target>,
+    port: Box<dyn PrinterPort>,
+    shop: Arc<Workshop>,
+}
+
+impl Worker {
+    fn run(&mut self, waiting: &Receiver<Order>) {
+        loop {
+            let order = smol::block_on(smol::future::or(
+                async { waiting.recv().await.map(Some) },
+                async {
+                    smol::Timer::after(IDLE_PROBE).await;
+                    Ok(None)
+                },
+            ));
+            let (Some(target), Ok(order)) = (self.target.upgrade(), order) else {
+                return;
+            };
+            match order {
+                None => target.set_status(self.port.status()),
+                Some(Order::Probe(answer)) => {
+                    target.set_status(self.port.status());
+                    // Whoever asked may have given up waiting.
+                    let _ = answer.try_send(target.status());
+                }
+                Some(Order::Print { job, user }) => {
+                    target.begin(job);
+                    self.print(&target, job, user);
+                    target.end();
+                }
+            }
+        }
+    }
+
+    fn print(&mut self, target: &Target, number: JobNumber, user: Option<UserId>) {
+        let job = match self.shop.spool.job(number) {
+            Ok(Some(job)) if job.state == JobState::Pending => job,
+            Ok(_) => return, // Deleted, or taken back, while it waited in the queue.
+            Err(error) => {
+                log::error!(job:% = number, err:% = Chain(&error); "released job not found");
+                return;
+            }
+        };
+        let session = match self.port.open() {
+            Ok(session) => session,
+            Err(error) => return self.put_back(target, &job, error),
+        };
+        let mut release = Release {
+            target,
+            job: &job,
+            user,
+            shop: &self.shop,
+            attempt: 0,
+        };
+        match release.run(session) {
+            Ok(report) => release.settle(report),
+            Err(error) => release.stop(error),
+        }
+        if !target.status().ready {
+            target.set_status(self.port.status());
+        }
+    }
+
+    /// The printer took nothing: the job waits for its owner as before.
+    fn put_back(&mut self, target: &Target, job: &Job, error: PortError) {
+        log::warn!(job:% = job.number, printer = target.config.name, err:% = Chain(&error); "printer did not take the job");
+        target.set_status(self.port.status());
+        let reason = waiting_reason(job);
+        if let Err(error) = self
+            .shop
+            .spool
+            .set_state(job.number, JobState::PendingHeld, reason)
+        {
+            log::error!(job:% = job.number, err:% = Chain(&error); "job could not be put back");
+        }
+        let words = self.shop.panel.printer_words(&target.status().reasons);
+        self.shop
+            .panel
+            .show(PanelSignal::PrinterError, Some(&words));
+    }
+}
+
+/// Where a job that was not printed waits again.
+fn waiting_reason(job: &Job) -> JobStateReason {
+    if job.target.is_some() {
+        JobStateReason::PrinterStopped
+    } else {
+        JobStateReason::JobReleaseWait
+    }
+}
+
+/// One job on its way.
+struct Release<'a> {
+    target: &'a Target,
+    job: &'a Job,
+    user: Option<UserId>,
+    shop: &'a Workshop,
+    /// Which attempt at this job, from 1; 0 until the ticket is written.
+    attempt: u32,
+}
+
+impl Release<'_> {
+    fn run(&mut self, mut session: Box<dyn PortSession>) -> Result<PortReport, ReleaseError> {
+        let mut body = self.shop.spool.body(self.job.number)?;
+        self.write_ticket()?;
+        self.shop.spool.set_state(
+            self.job.number,
+            JobState::Processing,
+            JobStateReason::JobPrinting,
+        )?;
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            if self.target.is_canceled() {
+                return Err(ReleaseError::Canceled);
+            }
+            let length = body.read(&mut buffer).map_err(ReleaseError::Body)?;
+            match buffer.get(..length) {
+                None | Some([]) => return Ok(session.finish()?),
+                Some(bytes) => session.send(bytes)?,
+            }
+        }
+    }
+
+    /// The release ticket: durable before the first byte leaves.
+    fn write_ticket(&mut self) -> Result<(), ReleaseError> {
+        let attempt = self.shop.ledger.attempts(self.job.id) + 1;
+        self.shop.ledger.append_blocking(Entry::Released {
+            job: self.job.id,
+            number: self.job.number,
+            user: self.user,
+            printer: self.printer(),
+            attempt,
+            octets: self.job.octets,
+            format: self.job.format.clone(),
+        })?;
+        self.attempt = attempt;
+        Ok(())
+    }
+
+    fn settle(&self, report: PortReport) {
+        let count = self.shop.counter.count(self.job);
+        let impressions = report.impressions.or(count.impressions).unwrap_or(0);
+        self.append(Entry::Settled {
+            job: self.job.id,
+            number: self.job.number,
+            user: self.user,
+            printer: self.printer(),
+            attempt: self.attempt,
+            outcome: Outcome::Completed,
+            count: Some(count),
+            octets: report.octets,
+            impressions: report.impressions,
+            charged: true,
+        });
+        self.end(
+            JobState::Completed,
+            JobStateReason::JobCompletedSuccessfully,
+            impressions,
+        );
+        log::info!(job:% = self.job.number, printer = self.target.config.name, octets = report.octets; "job printed");
+    }
+
+    fn stop(&self, error: ReleaseError) {
+        let number = self.job.number;
+        match error {
+            ReleaseError::Canceled => self.cancel(),
+            ReleaseError::Body(_) | ReleaseError::Spool(_) => {
+                log::error!(job:% = number, err:% = Chain(&error); "held job can't be read back; it is given up");
+                self.give_up();
+            }
+            ReleaseError::Ledger(_) => {
+                log::error!(job:% = number, err:% = Chain(&error); "release refused: the journal takes nothing");
+                self.hold(JobState::PendingHeld, waiting_reason(self.job));
+                self.shop.panel.show(PanelSignal::PrinterError, None);
+            }
+            ReleaseError::Port(port) => self.stop_at_port(&port),
+        }
+    }
+
+    fn stop_at_port(&self, error: &PortError) {
+        let reasons = match error {
+            PortError::Stopped { reasons } => reasons.clone(),
+            PortError::Stalled { .. } => vec!["paused-error".to_owned()],
+            _ => vec!["offline-error".to_owned()],
+        };
+        log::warn!(job:% = self.job.number, printer = self.target.config.name, err:% = Chain(error); "printing stopped half-way");
+        self.append(Entry::Stopped {
+            job: self.job.id,
+            number: self.job.number,
+            attempt: self.attempt,
+            reasons: reasons.clone(),
+        });
+        self.hold(JobState::ProcessingStopped, JobStateReason::PrinterStopped);
+        let words = self.shop.panel.printer_words(&reasons);
+        self.target.set_status(platen_hal::PortStatus {
+            ready: false,
+            reasons,
+        });
+        self.shop
+            .panel
+            .show(PanelSignal::PrinterError, Some(&words));
+    }
+
+    fn cancel(&self) {
+        self.append(self.ended_entry(Outcome::Canceled));
+        self.end(JobState::Canceled, JobStateReason::JobCanceledByUser, 0);
+    }
+
+    fn give_up(&self) {
+        if self.attempt > 0 {
+            self.append(self.ended_entry(Outcome::Aborted));
+        }
+        self.end(JobState::Aborted, JobStateReason::AbortedBySystem, 0);
+    }
+
+    fn ended_entry(&self, outcome: Outcome) -> Entry {
+        Entry::Settled {
+            job: self.job.id,
+            number: self.job.number,
+            user: self.user,
+            printer: self.printer(),
+            attempt: self.attempt,
+            outcome,
+            count: None,
+            octets: 0,
+            impressions: None,
+            charged: false,
+        }
+    }
+
+    fn printer(&self) -> PrinterName {
+        PrinterName(self.target.config.name.clone())
+    }
+
+    /// Appends what has happened already. If the journal can't take it, the next start finds the
+    /// open release and asks the owner; nothing is charged twice.
+    fn append(&self, entry: Entry) {
+        if let Err(error) = self.shop.ledger.append_blocking(entry) {
+            log::error!(job:% = self.job.number, err:% = Chain(&error); "end of release not journaled");
+        }
+    }
+
+    fn hold(&self, state: JobState, reason: JobStateReason) {
+        if let Err(error) = self.shop.spool.set_state(self.job.number, state, reason) {
+            log::error!(job:% = self.job.number, err:% = Chain(&error); "job state not kept");
+        }
+    }
+
+    fn end(&self, state: JobState, reason: JobStateReason, impressions: u32) {
+        if let Err(error) = smol::block_on(self.shop.spool.end(
+            self.job.number,
+            state,
+            reason,
+            impressions,
+        )) {
+            log::error!(job:% = self.job.number, err:% = Chain(&error); "ended job not removed; the next start removes it");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The life of the daemon: put the box together, open its doors, wait for the end, close cleanly.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use async_signal::{Signal, Signals};
+use platen_auth::DirectoryError;
+use platen_hal_linux::{Board, BoardError};
+use platen_ledger::LedgerError;
+use platen_net::{
+    AnnounceError, Announcement, Announcer, IdentityError, ListenError, Listener, NetLimits,
+    PortUriError, Running, Server, ServerIdentity,
+};
+use platen_spool::SpoolError;
+use platen_store::{DatabaseError, KeyError};
+use smol::Executor;
+use smol::stream::StreamExt as _;
+use thiserror::Error;
+
+use crate::assemble::{assemble, port};
+use crate::config::{Config, ConfigError, Interfaces};
+use crate::node::Node;
+use crate::release::RecoverError;
+use crate::{intake, local, maintenance};
+
+/// Requests in flight may finish for this long after SIGTERM.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Set in the environment, since the libraries read them there: threads for blocking work (the
+/// default is 500) and malloc arenas (the default is 8 a core), both for a small box's memory.
+const ENVIRONMENT: [(&str, &str); 2] = [("BLOCKING_MAX_THREADS", "8"), ("MALLOC_ARENA_MAX", "2")];
+
+/// Why the box does not start. Each sentence says what to look at.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(crate) enum StartError {
+    #[error("the configuration can't be used")]
+    Config(#[from] ConfigError),
+    #[error("the board file can't be used")]
+    Board(#[from] BoardError),
+    #[error(
+        "printer {name}: write its uri as socket://host:port, usb:/dev/usb/lp0 or file:/directory"
+    )]
+    PrinterUri {
+        name: String,
+        source: PrinterUriFault,
+    },
+    #[error("the data directory can't be used")]
+    Data(#[source] std::io::Error),
+    #[error("another platend uses this data directory; stop it first")]
+    DataInUse,
+    #[error("the box key can't be used")]
+    Keys(#[from] KeyError),
+    #[error("the index can't be opened")]
+    Database(#[from] DatabaseError),
+    #[error("the spool can't be opened")]
+    Spool(#[from] SpoolError),
+    #[error("the journal can't be opened")]
+    Ledger(#[from] LedgerError),
+    #[error("the users can't be read")]
+    Users(#[from] DirectoryError),
+    #[error("spool and journal can't be brought together")]
+    Recover(#[from] RecoverError),
+    #[error("the TLS certificate can't be used")]
+    Identity(#[from] IdentityError),
+    #[error("can't listen")]
+    Listen(#[from] ListenError),
+    #[error("the queue can't be announced")]
+    Announce(#[from] AnnounceError),
+    #[error("a thread or process can't be started")]
+    Spawn(#[source] std::io::Error),
+    #[error("signals can't be caught")]
+    Signals(#[source] std::io::Error),
+}
+
+/// What is wrong with a printer's URI.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(crate) enum PrinterUriFault {
+    #[error(transparent)]
+    Network(#[from] PortUriError),
+    #[error(transparent)]
+    Device(#[from] platen_hal_linux::PortUriError),
+}
+
+/// Reads what a start would read, without touching anything.
+pub(crate) fn check(path: &Path) -> Result<(), StartError> {
+    let config = Config::read(path)?;
+    Board::read(&config.board)?;
+    for printer in &config.printers {
+        port(printer)?;
+    }
+    println!("{}: all is well", path.display());
+    Ok(())
+}
+
+/// Runs the box until it is told to stop.
+pub(crate) fn run(path: &Path) -> Result<(), StartError> {
+    settle_environment()?;
+    let config = Config::read(path)?;
+    let mut stop = Signals::new([Signal::Term, Signal::Int]).map_err(StartError::Signals)?;
+    let executor: Arc<Executor<'static>> = Arc::default();
+    let (node, events) = assemble(config)?;
+    let clients = open_clients_door(&node, &executor)?;
+    let locals = open_local_door(&node, &executor)?;
+    executor
+        .spawn(Arc::clone(&node.door).watch(events, Arc::clone(&executor)))
+        .detach();
+    executor.spawn(maintenance::run(Arc::clone(&node))).detach();
+    let (_end, ending) = smol::channel::bounded::<()>(1);
+    help_out(Arc::clone(&executor), ending)?;
+    smol::block_on(executor.run(async {
+        let announcer = announce(&node)?;
+        say_ready();
+        // The stream ends only when signals can't come any more: the same as one.
+        let _ = stop.next().await;
+        log::info!("stopping");
+        drop(announcer);
+        smol::future::zip(clients.shutdown(GRACE), locals.shutdown(GRACE)).await;
+        Ok::<_, StartError>(())
+    }))?;
+    log::info!("stopped");
+    Ok(())
+}
+
+/// Starts the program anew, once, with the environment it wants.
+fn settle_environment() -> Result<(), StartError> {
+    if ENVIRONMENT
+        .iter()
+        .all(|(name, _)| std::env::var_os(name).is_some())
+    {
+        return Ok(());
+    }
+    let program = std::env::current_exe().map_err(StartError::Spawn)?;
+    let mut again = std::process::Command::new(program);
+    again.args(std::env::args_os().skip(1));
+    for (name, value) in ENVIRONMENT {
+        if std::env::var_os(name).is_none() {
+            again.env(name, value);
+        }
+    }
+    Err(StartError::Spawn(again.exec()))
+}
+
+/// A second thread for the executor: sealing one client's document does not hold up the others.
+fn help_out(
+    executor: Arc<Executor<'static>>,
+    ending: smol::channel::Receiver<()>,
+) -> Result<(), StartError> {
+    let work = move || {
+        // Ends, with an error, when the other end is dropped.
+        let _ = smol::block_on(executor.run(ending.recv()));
+    };
+    std::thread::Builder::new()
+        .name("executor".to_owned())
+        .spawn(work)
+        .map(|_| ())
+        .map_err(StartError::Spawn)
+}
+
+fn open_clients_door(
+    node: &Arc<Node>,
+    executor: &Arc<Executor<'static>>,
+) -> Result<Running, StartError> {
+    let listeners: Vec<Listener> = node
+        .config
+        .ipp
+        .listen
+        .iter()
+        .map(|address| Listener::tcp(*address))
+        .collect::<Result<_, _>>()?;
+    let bound = listeners.first().and_then(Listener::local_addr);
+    *node
+        .listens_at
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = bound;
+    let addresses: Vec<_> = node.config.ipp.listen.iter().map(SocketAddr::ip).collect();
+    let tls =
+        ServerIdentity::load_or_create(&node.config.data.join("tls"), &host_name(), &addresses)?;
+    let shared = Arc::clone(node);
+    let answer = move |request, peer| intake::handle(Arc::clone(&shared), request, peer);
+    let server = Server::new(answer, NetLimits::default()).with_tls(tls.server_config());
+    Ok(server.start(executor, listeners))
+}
+
+fn open_local_door(
+    node: &Arc<Node>,
+    executor: &Arc<Executor<'static>>,
+) -> Result<Running, StartError> {
+    let listener = Listener::unix(&node.config.socket)?;
+    let shared = Arc::clone(node);
+    let answer = move |request, _| local::handle(Arc::clone(&shared), request);
+    Ok(Server::new(answer, NetLimits::default()).start(executor, vec![listener]))
+}
+
+fn announce(node: &Node) -> Result<Option<Announcer>, StartError> {
+    let interfaces = match node.config.announce.interfaces {
+        Interfaces::Off => return Ok(None),
+        Interfaces::Loopback => platen_net::Interfaces::Loopback,
+        Interfaces::All => platen_net::Interfaces::All,
+    };
+    let bound = *node
+        .listens_at
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let port = bound.map_or(631, |address| address.port());
+    let host = host_name();
+    let announcement = Announcement {
+        name: node.config.announce.name.clone(),
+        txt: intake::announcement_txt(node, &format!("{host}.local:{port}")),
+        host,
+        port,
+        interfaces,
+    };
+    Ok(Some(Announcer::start(&announcement)?))
+}
+
+/// The name of the box on its network. Not the system's own host name: another responder on the
+/// machine (Avahi) claims that one.
+fn host_name() -> String {
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    let first = name.split('.').next().unwrap_or_default();
+    let plain: String = first
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+        .collect();
+    format!("platen-{plain}").trim_end_matches('-').to_owned()
+}
+
+fn say_ready() {
+    log::info!("ready");
+    let mut out = std::io::stdout();
+    // Whoever started the daemon may not listen.
+    let _ = writeln!(out, "ready").and_then(|()| out.flush());
+}

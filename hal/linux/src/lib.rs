@@ -1,2 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Opens real buses, lines and printer devices by the board file.
+//! Opens real buses, lines and printer devices by the board file, and owns the threads that drive
+//! them. The only crate that touches device files.
+
+pub mod board;
+pub mod bus;
+pub mod device;
+pub mod panel;
+pub mod port;
+
+pub use board::{Backend, Board, BoardError, LinePart, PanelPart, ReaderPart};
+pub use bus::{BusHandle, BusState};
+pub use device::{BoardLine, open_lights, open_reader};
+pub use panel::PanelHandle;
+pub use port::{FilePort, PortUriError, UsbPort};

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The thread that plays the panel's patterns. It sleeps until the next change of the pattern, so a
+//! steady lamp costs nothing.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use embedded_hal::digital::OutputPin;
+use platen_drivers::{Lamps, Lights, Patterns};
+use platen_hal::{Indicator, PanelSignal};
+
+/// Owns the thread; dropping it turns everything off.
+#[derive(Debug)]
+pub struct PanelHandle {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    wish: Mutex<Wish>,
+    wake: Condvar,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Wish {
+    signal: PanelSignal,
+    /// Grows with each `show`, so that the same signal given again starts its pattern again.
+    number: u64,
+    stop: bool,
+}
+
+/// Starts the thread on `lights`, with [`PanelSignal::Idle`].
+///
+/// # Errors
+/// The system's own when it makes no thread.
+pub fn spawn<R, G, B>(lights: Lights<R, G, B>) -> io::Result<PanelHandle>
+where
+    R: OutputPin + Send + 'static,
+    G: OutputPin + Send + 'static,
+    B: OutputPin + Send + 'static,
+{
+    let shared = Arc::new(Shared {
+        wish: Mutex::new(Wish {
+            signal: PanelSignal::Idle,
+            number: 0,
+            stop: false,
+        }),
+        wake: Condvar::new(),
+    });
+    let seen = Arc::clone(&shared);
+    let thread = Builder::new()
+        .name("panel".to_owned())
+        .spawn(move || play(lights, &seen))?;
+    Ok(PanelHandle {
+        shared,
+        thread: Some(thread),
+    })
+}
+
+impl PanelHandle {
+    fn wish(&self, change: impl FnOnce(&mut Wish)) {
+        change(&mut lock(&self.shared.wish));
+        self.shared.wake.notify_all();
+    }
+}
+
+impl Indicator for PanelHandle {
+    fn show(&mut self, signal: PanelSignal) {
+        self.wish(|wish| {
+            wish.signal = signal;
+            wish.number += 1;
+        });
+    }
+}
+
+impl Drop for PanelHandle {
+    fn drop(&mut self) {
+        self.wish(|wish| wish.stop = true);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn play<R: OutputPin, G: OutputPin, B: OutputPin>(mut lights: Lights<R, G, B>, shared: &Shared) {
+    let mut working = true;
+    let mut show = |lamps: Lamps| {
+        let shown = lights.show(lamps);
+        if working && let Err(error) = &shown {
+            log::warn!(err = error.to_string().as_str(); "panel line failed");
+        }
+        working = shown.is_ok();
+    };
+    let mut wish = *lock(&shared.wish);
+    let mut elapsed_ms = 0_u32;
+    while !wish.stop {
+        show(Patterns::at(wish.signal, elapsed_ms));
+        let ahead_ms = Patterns::next_change_ms(wish.signal, elapsed_ms);
+        let next = shared.wait(wish.number, ahead_ms);
+        // The pattern's own time: it runs late with a busy machine, and never skips a change.
+        elapsed_ms = if next.number == wish.number {
+            elapsed_ms.wrapping_add(ahead_ms.unwrap_or(0))
+        } else {
+            0
+        };
+        wish = next;
+    }
+    show(Lamps::default());
+}
+
+impl Shared {
+    /// Waits for another wish than `number`, or for the pattern's next change.
+    fn wait(&self, number: u64, ahead_ms: Option<u32>) -> Wish {
+        let wish = lock(&self.wish);
+        let same = |wish: &mut Wish| wish.number == number && !wish.stop;
+        let wish = match ahead_ms {
+            None => self.wake.wait_while(wish, same),
+            Some(ms) => {
+                let wait = Duration::from_millis(ms.into());
+                let waited = self.wake.wait_timeout_while(wish, wait, same);
+                Ok(waited.unwrap_or_else(PoisonError::into_inner).0)
+            }
+        };
+        *wish.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

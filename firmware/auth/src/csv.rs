@@ -173,6 +173,8 @@ fn quoted_field(mut text: &str) -> Result<Field<'_>, CsvFault> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(bytes: &[u8]) -> Vec<Line> {
@@ -229,6 +231,24 @@ mod tests {
         for end in ["", "\n"] {
             let lines = read(format!("{longest}{end}").as_bytes());
             assert_eq!(lines[0].fields, Ok(vec![longest.clone()]));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_to_their_end(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+            let lines = read(&bytes);
+            prop_assert!(lines.len() <= bytes.len());
+        }
+
+        #[test]
+        fn what_is_quoted_comes_back(cells in prop::collection::vec("[^\r\n]{0,20}", 1..6)) {
+            let quoted: Vec<String> = cells
+                .iter()
+                .map(|cell| format!("\"{}\"", cell.replace('"', "\"\"")))
+                .collect();
+            let trimmed: Vec<&str> = cells.iter().map(|cell| cell.trim()).collect();
+            prop_assert_eq!(fields(&quoted.join(",")).unwrap(), trimmed);
         }
     }
 }

@@ -188,3 +188,87 @@ fn open_release(entry: &Entry) -> Option<OpenRelease> {
         attempt: *attempt,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use platen_model::{JobNumber, PrinterName};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::entry::Outcome;
+
+    fn job(number: u32) -> JobId {
+        JobId::from_parts(u64::from(number), &[0; 10])
+    }
+
+    fn entry(kind: u8, number: u32, attempt: u32, charged: bool) -> Entry {
+        let (job, number) = (job(number), JobNumber(number));
+        match kind {
+            0 => Entry::Released {
+                job,
+                number,
+                user: None,
+                printer: PrinterName("p".into()),
+                attempt,
+                octets: 0,
+                format: String::new(),
+            },
+            1 => Entry::Settled {
+                job,
+                number,
+                user: None,
+                printer: PrinterName("p".into()),
+                attempt,
+                outcome: Outcome::Completed,
+                count: None,
+                octets: 0,
+                impressions: None,
+                charged,
+            },
+            _ => Entry::Interrupted {
+                job,
+                number,
+                attempt,
+            },
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn changes_taken_back_in_reverse_leave_no_trace(
+            before in prop::collection::vec((0..3_u8, 0..9_u32, 1..3_u32, any::<bool>()), 0..20),
+            after in prop::collection::vec((0..3_u8, 0..9_u32, 1..3_u32, any::<bool>()), 0..20),
+        ) {
+            let mut books = Books::default();
+            for (kind, number, attempt, charged) in before {
+                books.apply(&entry(kind, number, attempt, charged));
+            }
+            let kept = books.clone();
+            let undos: Vec<Undo> = after
+                .into_iter()
+                .map(|(kind, number, attempt, charged)| {
+                    books.apply(&entry(kind, number, attempt, charged))
+                })
+                .collect();
+            for undo in undos.into_iter().rev() {
+                books.undo(undo);
+            }
+            prop_assert_eq!(books, kept);
+        }
+    }
+
+    #[test]
+    fn the_oldest_charge_is_forgotten_at_the_limit_and_comes_back_by_undo() {
+        let mut books = Books::default();
+        let limit = u32::try_from(CHARGED_JOBS_MAX).unwrap();
+        for number in 0..limit {
+            books.apply(&entry(1, number, 1, true));
+        }
+        let kept = books.clone();
+        let undo = books.apply(&entry(1, limit, 1, true));
+        assert_eq!(books.charged.len(), CHARGED_JOBS_MAX);
+        assert!(!books.charged.contains(&job(0)));
+        books.undo(undo);
+        assert_eq!(books, kept);
+    }
+}

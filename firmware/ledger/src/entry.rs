@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What is recorded. Field and variant names are the CBOR keys on disk: a change of one is a new
-//! version of the format; a new variant is not, because older programs never read newer segments.
+//! version of the format (`docs/formats/ledger.md`), and so is a new variant.
 
 use serde::{Deserialize, Serialize};
 

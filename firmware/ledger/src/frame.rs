@@ -9,7 +9,7 @@ use ring::digest;
 /// Version of the format this program writes.
 pub(crate) const VERSION: u16 = 1;
 /// Bytes of a segment's header before its checkpoint.
-pub(crate) const HEADER_BYTES: usize = 60;
+pub(crate) const HEADER_BYTES: usize = 64;
 /// Bytes of a record before its payload.
 pub(crate) const HEAD_BYTES: usize = 92;
 /// Largest sealed payload of a record: entries are a few hundred bytes, names have limits.
@@ -98,6 +98,8 @@ pub(crate) struct Header {
     pub(crate) first: u64,
     pub(crate) before: ChainHash,
     pub(crate) checkpoint_bytes: u32,
+    /// CRC-32 of the sealed checkpoint: tells a damaged one from another box's.
+    pub(crate) checkpoint_sum: u32,
 }
 
 impl Header {
@@ -107,6 +109,7 @@ impl Header {
         bytes.extend_from_slice(&self.version.to_le_bytes());
         bytes.extend_from_slice(&[0, 0]);
         bytes.extend_from_slice(&self.checkpoint_bytes.to_le_bytes());
+        bytes.extend_from_slice(&self.checkpoint_sum.to_le_bytes());
         bytes.extend_from_slice(&self.first.to_le_bytes());
         bytes.extend_from_slice(&self.before.0);
         let sum = crc32fast::hash(&bytes);
@@ -122,12 +125,14 @@ impl Header {
         let version = u16::from_le_bytes(fields.take()?);
         fields.take::<2>()?;
         let checkpoint_bytes = u32::from_le_bytes(fields.take()?);
+        let checkpoint_sum = u32::from_le_bytes(fields.take()?);
         if usize::try_from(checkpoint_bytes).map_or(true, |n| n > CHECKPOINT_BYTES_MAX) {
             return Err(FrameFault::Length);
         }
         Ok(Self {
             version,
             checkpoint_bytes,
+            checkpoint_sum,
             first: u64::from_le_bytes(fields.take()?),
             before: ChainHash(fields.take()?),
         })
@@ -260,6 +265,7 @@ mod tests {
             first: 9,
             before: head.hash,
             checkpoint_bytes: 5,
+            checkpoint_sum: 6,
         };
         let bytes: [u8; HEADER_BYTES] = header.encode().try_into().unwrap();
         assert_eq!(Header::parse(&bytes), Ok(header));

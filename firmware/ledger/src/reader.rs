@@ -107,7 +107,13 @@ impl FrameReader {
         let length = usize::try_from(header.checkpoint_bytes).unwrap_or(usize::MAX);
         let whole = self.fill(HEADER_BYTES.saturating_add(length))?;
         let checkpoint = whole.get(HEADER_BYTES..HEADER_BYTES.saturating_add(length));
-        Ok(checkpoint.map_or(Err(FrameFault::Cut), |bytes| Ok((header, bytes.to_vec()))))
+        Ok(match checkpoint {
+            None => Err(FrameFault::Cut),
+            Some(bytes) if crc32fast::hash(bytes) != header.checkpoint_sum => {
+                Err(FrameFault::Checksum)
+            }
+            Some(bytes) => Ok((header, bytes.to_vec())),
+        })
     }
 
     /// A whole record at the window's start, which then moves behind it.

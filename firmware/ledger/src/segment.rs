@@ -90,6 +90,7 @@ fn first_bytes(sealer: &Sealer, tip: Tip, books: &Books) -> Result<Vec<u8>, Ledg
         first: tip.next(),
         before: tip.hash,
         checkpoint_bytes: u32::try_from(sealed.len()).expect("the books keep their limits"),
+        checkpoint_sum: crc32fast::hash(&sealed),
     };
     let mut bytes = header.encode();
     debug_assert_eq!(bytes.len(), HEADER_BYTES);

@@ -284,3 +284,90 @@ fn write_all(file: &mut dyn DiskFile, bytes: &[u8]) -> Result<(), (Doubt, io::Er
 fn answer(reply: &Sender<Result<Receipt, LedgerError>>, result: Result<Receipt, LedgerError>) {
     let _ = reply.try_send(result);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use platen_model::ManualClock;
+    use platen_store::SimDisk;
+    use smol::channel::bounded;
+
+    use super::*;
+    use crate::frame::HEAD_BYTES;
+    use crate::recover::recover;
+
+    fn started() -> Entry {
+        Entry::Started {
+            version: "0.1.0".into(),
+        }
+    }
+
+    fn commit(writer: &mut Writer, entries: usize) -> Vec<Receipt> {
+        let (reply, answers) = bounded(entries);
+        let request = |_| Request {
+            entry: started(),
+            reply: reply.clone(),
+        };
+        writer.commit((0..entries).map(request).collect());
+        let answer = || answers.try_recv().unwrap().unwrap();
+        (0..entries).map(|_| answer()).collect()
+    }
+
+    fn writer(disk: &SimDisk, keys: &Arc<Keys>) -> Writer {
+        let found = recover(disk, keys.values()).unwrap();
+        let disk = Arc::new(disk.clone());
+        let clock = Arc::new(ManualClock::at(1));
+        Writer::new(disk, Arc::clone(keys), clock, Limits::default(), found)
+    }
+
+    #[test]
+    fn a_group_is_synced_once() {
+        let disk = SimDisk::new(1);
+        let keys = Arc::new(Keys::open(&disk).unwrap());
+        let mut writer = writer(&disk, &keys);
+        commit(&mut writer, 1);
+        let before = disk.syncs();
+        commit(&mut writer, GROUP_MAX);
+        assert_eq!(disk.syncs() - before, 1);
+    }
+
+    /// The kernel writes pages in any order: of one group, a later record may be whole and an
+    /// earlier one not. That is a torn tail. The same hole with a group behind it is damage.
+    #[test]
+    fn a_hole_in_the_last_group_is_torn_and_in_an_earlier_one_damage() {
+        let disk = SimDisk::new(2);
+        let keys = Arc::new(Keys::open(&disk).unwrap());
+        let mut first = writer(&disk, &keys);
+        commit(&mut first, 2);
+        let from = first.active.as_ref().unwrap().length;
+        commit(&mut first, 5);
+        let path = first.active.as_ref().unwrap().id.path();
+        let punch = |disk: &SimDisk| {
+            let mut bytes = bytes_of(disk, &path);
+            let hole = usize::try_from(from).unwrap() + 10;
+            bytes[hole..hole + HEAD_BYTES].fill(0);
+            disk.truncate(&path, 0).unwrap();
+            disk.append(&path).unwrap().write_all(&bytes).unwrap();
+        };
+        punch(&disk);
+        let found = recover(&disk, keys.values()).unwrap();
+        assert_eq!((found.tip.sequence, found.faults.len()), (2, 0));
+        assert!(found.repair.is_some());
+
+        let mut again = writer(&disk, &keys);
+        commit(&mut again, 5);
+        commit(&mut again, 1);
+        let length = bytes_of(&disk, &path).len();
+        punch(&disk);
+        let found = recover(&disk, keys.values()).unwrap();
+        assert_eq!((found.tip.sequence, found.faults.len()), (8, 1));
+        assert!(found.repair.is_none() && found.active.is_none());
+        assert_eq!(bytes_of(&disk, &path).len(), length);
+    }
+
+    fn bytes_of(disk: &SimDisk, path: &Path) -> Vec<u8> {
+        let mut files = disk.files().into_iter();
+        files.find(|(name, _)| name == path).unwrap().1
+    }
+}

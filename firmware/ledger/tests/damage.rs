@@ -12,6 +12,7 @@ use given::{FIRST_SEGMENT, bytes_of, copy_with, disk_with_key, open, released, s
 use platen_ledger::verify::FaultKind;
 use platen_ledger::{Entry, LedgerReport};
 use platen_store::SimDisk;
+use proptest::prelude::*;
 
 const LARGE: u64 = 1 << 20;
 const MARKER: &[u8] = b"PLR1";
@@ -138,13 +139,15 @@ fn records_cut_out_of_the_middle_are_named() {
 }
 
 #[test]
-fn a_damaged_header_costs_the_checkpoint_and_no_record() {
-    let (report, _, faults) = reopened_with(|bytes, _| bytes[20] ^= 1);
-    assert_eq!(report.head.sequence, 3);
-    assert!(
-        faults.len() == 1 && faults[0].contains("header"),
-        "{faults:?}"
-    );
+fn a_damaged_header_or_checkpoint_costs_no_record() {
+    for at in [20, 100] {
+        let (report, _, faults) = reopened_with(|bytes, _| bytes[at] ^= 1);
+        assert_eq!(report.head.sequence, 3);
+        assert!(
+            faults.len() == 1 && faults[0].contains("header"),
+            "{faults:?}"
+        );
+    }
 }
 
 #[test]
@@ -155,46 +158,47 @@ fn a_segment_of_which_nothing_can_be_read_is_set_aside() {
     assert_eq!(faults, Vec::<String>::new());
 }
 
-/// The kernel writes pages in any order: of one unacknowledged group, a later record may be whole
-/// and an earlier one not. That is a torn tail, not damage.
-#[test]
-fn a_hole_in_an_unacknowledged_group_is_torn_and_not_damage() {
-    let (disk, keys) = disk_with_key(12);
-    let (ledger, _) = open(&disk, &keys, LARGE).unwrap();
-    ledger.append_blocking(started()).unwrap();
-    // Many at once, so that the writer makes a group of what waits behind the first.
-    std::thread::scope(|scope| {
-        for number in 1..=40 {
-            let ledger = &ledger;
-            scope.spawn(move || ledger.append_blocking(released(number, 1)).unwrap());
-        }
-    });
-    drop(ledger);
-    let bytes = bytes_of(&disk, FIRST_SEGMENT);
-    let starts = record_starts(&bytes);
-    let durable_of =
-        |start: usize| u64::from_le_bytes(bytes[start + 16..start + 24].try_into().unwrap());
-    let last_group = durable_of(*starts.last().unwrap());
-    let first_of_group = usize::try_from(last_group).unwrap();
-    let mut holed = bytes.clone();
-    holed[starts[first_of_group]..starts[first_of_group] + 60].fill(0);
-    let copy = copy_with(&disk, FIRST_SEGMENT, &holed);
-    let (ledger, report) = open(&copy, &keys, LARGE).unwrap();
-    assert_eq!(report.faults, []);
-    assert_eq!(report.head.sequence, last_group);
-    assert!(report.repaired_bytes > 0);
-    assert_eq!(ledger.verify().unwrap().faults, []);
-}
-
 #[test]
 fn a_newer_version_is_not_touched() {
     let (disk, keys) = small_ledger();
     let mut bytes = bytes_of(&disk, FIRST_SEGMENT);
     bytes[8] = 2;
-    let sum = crc32fast::hash(&bytes[..56]);
-    bytes[56..60].copy_from_slice(&sum.to_le_bytes());
+    let sum = crc32fast::hash(&bytes[..60]);
+    bytes[60..64].copy_from_slice(&sum.to_le_bytes());
     let copy = copy_with(&disk, FIRST_SEGMENT, &bytes);
     let error = open(&copy, &keys, LARGE).unwrap_err();
     assert!(error.to_string().contains("version 2"), "{error}");
     assert_eq!(bytes_of(&copy, FIRST_SEGMENT), bytes);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Whatever happened to the bytes: the start goes on, writing goes on, and what is shown after
+    /// that is only what was shown at the start.
+    #[test]
+    fn any_damage_lets_the_box_start_and_record(
+        flips in prop::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 0..6),
+        cut in any::<prop::sample::Index>(),
+        junk in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let (disk, keys) = small_ledger();
+        let mut bytes = bytes_of(&disk, FIRST_SEGMENT);
+        for (place, change) in flips {
+            let at = place.index(bytes.len());
+            bytes[at] ^= change;
+        }
+        bytes.truncate(bytes.len() - cut.index(bytes.len()).min(200));
+        bytes.extend(junk);
+        let copy = copy_with(&disk, FIRST_SEGMENT, &bytes);
+        let (ledger, report) = open(&copy, &keys, LARGE).unwrap();
+        let receipt = ledger.append_blocking(started()).unwrap();
+        prop_assert!(receipt.sequence > report.head.sequence);
+        drop(ledger);
+        let (ledger, again) = open(&copy, &keys, LARGE).unwrap();
+        prop_assert_eq!(again.repaired_bytes, 0);
+        prop_assert_eq!(again.head, receipt);
+        let faults = ledger.verify().unwrap().faults;
+        prop_assert!(faults.is_empty() || !report.faults.is_empty(), "{:?}", faults);
+    }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Users and cards of this box, and who a presented card is.
 //!
-//! The truth is one sealed file, `directory.sealed` (byte map: `docs/formats/directory.md`), because
-//! there is no centre yet that could send it again; the tables in the database are its index and are
-//! made again from it. Card numbers never come here: only their keyed hashes do.
+//! The truth is one sealed file, `directory.sealed` (byte map: `docs/formats/directory.md`),
+//! because there is no centre yet that could send it again; the tables in the database are its
+//! index and are made again from it. Card numbers are not kept, only their keyed hashes are.
 //!
 //! - [`directory`]: opening, importing, identifying.
 //! - [`user`]: what is kept of a user.

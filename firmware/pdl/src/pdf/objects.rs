@@ -105,11 +105,17 @@ impl<'o, 'a> Objects<'o, 'a> {
         }
     }
 
-    /// The object whose `N G obj` stands at an offset from the document's first byte.
-    pub(super) fn indirect_at(&mut self, offset: u64) -> Result<Indirect, PdfError> {
+    /// The object whose `N G obj` stands at an offset from the document's first byte. With an
+    /// `expected` number, others are damage and not read further.
+    pub(super) fn indirect_at(
+        &mut self,
+        offset: u64,
+        expected: Option<u32>,
+    ) -> Result<Indirect, PdfError> {
         let read = |lexer: &mut Lexer<'_>| {
             let (number, generation) = (lexer.unsigned()?, lexer.unsigned()?);
-            if !lexer.accept(b"obj")? {
+            let wanted = expected.is_none_or(|expected| expected == number);
+            if !wanted || !lexer.accept(b"obj")? {
                 return Err(LexError::Malformed);
             }
             let value = lexer.value()?;
@@ -139,14 +145,9 @@ impl<'o, 'a> Objects<'o, 'a> {
     /// The object of a table entry in the file. Offsets count from the header, but some writers
     /// count from the first byte of junk before it.
     fn in_file(&mut self, number: u32, offset: u64) -> Result<Indirect, PdfError> {
-        match self.indirect_at(offset.saturating_add(self.base)) {
-            Ok(found) if found.number == number => Ok(found),
-            Err(error) if !matches!(error, PdfError::Damaged) => Err(error),
-            _ if self.base == 0 => Err(PdfError::Damaged),
-            _ => match self.indirect_at(offset)? {
-                found if found.number == number => Ok(found),
-                _ => Err(PdfError::Damaged),
-            },
+        match self.indirect_at(offset.saturating_add(self.base), Some(number)) {
+            Err(PdfError::Damaged) if self.base > 0 => self.indirect_at(offset, Some(number)),
+            read => read,
         }
     }
 

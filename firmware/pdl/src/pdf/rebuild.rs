@@ -158,7 +158,7 @@ fn trailers(objects: &mut Objects<'_, '_>, found: &Found) -> Result<Vec<Value>, 
         read.extend(trailer.map(|(value, _)| (*offset, value)));
     }
     for offset in &found.xref_streams {
-        let object = usable(objects.indirect_at(*offset))?;
+        let object = usable(objects.indirect_at(*offset, None))?;
         read.extend(object.map(|object| (*offset, object.value)));
     }
     read.retain(|(_, trailer)| matches!(trailer.get(b"Root"), Value::Reference(..)));

@@ -2,7 +2,7 @@
 //! The page tree (ISO 32000-1 §7.7.3): pages are its leaves. `/Count` is a hint that is often
 //! wrong and is used only where the walk could not end.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::PdfError;
 use super::objects::Objects;
@@ -48,8 +48,21 @@ pub(super) fn walk(objects: &mut Objects<'_, '_>, root: &Value) -> Walk {
     walk
 }
 
+/// What an object is in the tree. Kept, so that one named a million times is read once.
+#[derive(Clone, Copy)]
+enum Seen {
+    Page,
+    /// A node whose kids were gone through. A page may stand in the tree twice; a node that does
+    /// is a loop or a bomb.
+    Node,
+    /// A node that lists no kids.
+    Empty,
+    Wrong,
+    Unreadable,
+}
+
 fn descend(objects: &mut Objects<'_, '_>, root: &Value, walk: &mut Walk) -> Result<(), PdfError> {
-    let mut seen = HashSet::new();
+    let mut seen = HashMap::new();
     let mut levels: Vec<std::vec::IntoIter<Kid>> = vec![vec![kid(root)].into_iter()];
     let mut waiting = 1_usize;
     while let Some(level) = levels.last_mut() {
@@ -58,70 +71,72 @@ fn descend(objects: &mut Objects<'_, '_>, root: &Value, walk: &mut Walk) -> Resu
             continue;
         };
         waiting -= 1;
-        let Some(number) = walk.leaf_or_number(next) else {
+        let Some(number) = walk.number_of(next) else {
             continue;
         };
-        let node = match objects.load(number) {
-            Err(PdfError::Damaged) => {
-                walk.unreadable += 1;
-                continue;
+        if let Some(again) = seen.get(&number) {
+            walk.enter(*again);
+        } else {
+            let (first, kids) = look(objects, number)?;
+            seen.insert(number, first);
+            waiting = waiting.saturating_add(kids.len());
+            match first {
+                Seen::Node if waiting > WAITING_KIDS => return Err(PdfError::Limit),
+                Seen::Node if levels.len() >= objects.limits.tree_depth => {
+                    return Err(PdfError::Limit);
+                }
+                Seen::Node => levels.push(kids.into_iter()),
+                other => walk.enter(other),
             }
-            node => node?,
-        };
-        let Some(kids) = kids(objects, &node)? else {
-            walk.leaf(&node);
-            if walk.pages >= objects.limits.pages {
-                return Err(PdfError::Limit);
-            }
-            continue;
-        };
-        // A page may stand in the tree twice; a node that does is a loop or a bomb.
-        if !seen.insert(number) {
-            walk.wrong += 1;
-            continue;
         }
-        waiting = waiting.saturating_add(kids.len());
-        if waiting > WAITING_KIDS || levels.len() >= objects.limits.tree_depth {
+        if walk.pages >= objects.limits.pages {
             return Err(PdfError::Limit);
         }
-        levels.push(kids.into_iter());
     }
     Ok(())
 }
 
 impl Walk {
-    fn leaf_or_number(&mut self, kid: Kid) -> Option<u32> {
+    /// The object that a kid names; other kids are judged here.
+    fn number_of(&mut self, kid: Kid) -> Option<u32> {
         match kid {
             Kid::Object(number) => return Some(number),
             Kid::Direct => {
-                self.pages = self.pages.saturating_add(1);
-                self.wrong += 1;
+                self.enter(Seen::Page);
+                self.enter(Seen::Wrong);
             }
-            Kid::Nothing => self.wrong += 1,
+            Kid::Nothing => self.enter(Seen::Wrong),
         }
         None
     }
 
-    /// Counts an object without kids: a page, also when it forgets to say so.
-    fn leaf(&mut self, node: &Value) {
-        let is_node = node.get(b"Type").is_name(b"Pages");
-        match node {
-            Value::Dictionary(_) if is_node => {} // an empty branch
-            Value::Dictionary(_) => self.pages = self.pages.saturating_add(1),
-            _ => self.wrong += 1,
-        }
+    fn enter(&mut self, seen: Seen) {
+        let place = match seen {
+            Seen::Page => &mut self.pages,
+            Seen::Node | Seen::Wrong => &mut self.wrong,
+            Seen::Unreadable => &mut self.unreadable,
+            Seen::Empty => return,
+        };
+        *place = place.saturating_add(1);
     }
 }
 
-/// The kids of a node; `None` for a page and for what is no node at all.
-fn kids(objects: &mut Objects<'_, '_>, node: &Value) -> Result<Option<Vec<Kid>>, PdfError> {
-    if node.get(b"Type").is_name(b"Page") {
-        return Ok(None); // whatever else it holds
+/// What an object is, and its kids. One without kids is a page, also when it forgets to say so.
+fn look(objects: &mut Objects<'_, '_>, number: u32) -> Result<(Seen, Vec<Kid>), PdfError> {
+    let node = match objects.load(number) {
+        Err(PdfError::Damaged) => return Ok((Seen::Unreadable, Vec::new())),
+        node => node?,
+    };
+    let kind = node.get(b"Type");
+    if kind.is_name(b"Page") {
+        return Ok((Seen::Page, Vec::new())); // whatever else it holds
     }
     let found = usable(objects.resolve(node.get(b"Kids")))?;
-    Ok(match found {
-        Some(Value::Array(items)) => Some(items.iter().map(kid).collect()),
-        _ => None,
+    Ok(match (found, &node) {
+        (Some(Value::Array(items)), _) => (Seen::Node, items.iter().map(kid).collect()),
+        (_, Value::Dictionary(_)) if kind.is_name(b"Pages") => (Seen::Empty, Vec::new()),
+        (_, Value::Dictionary(_)) => (Seen::Page, Vec::new()),
+        _ => (Seen::Wrong, Vec::new()),
     })
 }
 

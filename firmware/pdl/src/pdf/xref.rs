@@ -63,7 +63,7 @@ fn section_at(objects: &mut Objects<'_, '_>, offset: u64) -> Result<Value, PdfEr
     if is_table {
         return table(objects, after);
     }
-    let object = objects.indirect_at(offset)?;
+    let object = objects.indirect_at(offset, None)?;
     if !object.value.get(b"Type").is_name(b"XRef") {
         return Err(PdfError::Damaged);
     }
@@ -87,7 +87,7 @@ fn table(objects: &mut Objects<'_, '_>, offset: u64) -> Result<Value, PdfError> 
 }
 
 fn section_stream(objects: &mut Objects<'_, '_>, offset: u64) -> Result<(), PdfError> {
-    let object = objects.indirect_at(offset.saturating_add(objects.base))?;
+    let object = objects.indirect_at(offset.saturating_add(objects.base), None)?;
     stream(objects, &object)
 }
 

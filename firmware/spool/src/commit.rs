@@ -270,7 +270,7 @@ impl Committer {
     ) -> Result<BodyFile, SpoolError> {
         let mut file = match body.file {
             Some(file) => file,
-            None => BodyFile::create(&self.disk, ticket.id)?,
+            None => BodyFile::create(&self.disk, ticket.id, Some(ticket.number))?,
         };
         file.write(&body.rest)?;
         files.extend(file.take());
@@ -330,14 +330,18 @@ impl Committer {
                     log::warn!(err:% = error; "a refused job could not be removed");
                 }
             }
-            if !plan.first_ticket
-                && let Some(body) = &mut plan.body
+            if let Some(body) = &mut plan.body
+                && plan.ticket_of.is_some_and(|id| self.ticket_has_body(id))
             {
-                // The rewritten ticket may be in place: then the body belongs to it.
+                // The rewritten ticket is in place already: the body belongs to it.
                 body.keep();
             }
             answer(&plan.reply, Err(error.clone()));
         }
+    }
+
+    fn ticket_has_body(&self, id: JobId) -> bool {
+        Ticket::read(&*self.disk, &self.keys, id).is_ok_and(|ticket| ticket.body_key.is_some())
     }
 }
 

@@ -74,7 +74,7 @@ impl Change {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     next: u32,
     active: usize,
@@ -231,7 +231,9 @@ impl Index {
     /// Applies changes together; those to jobs that are not there any more are left out. Returns
     /// the jobs as they are now, in the order of the changes.
     pub(crate) fn apply(&self, changes: Vec<Change>) -> Result<Vec<Option<Job>>, DatabaseError> {
-        let mut counts = self.lock();
+        let mut place = self.lock();
+        // A copy, so that a failure leaves the counts as they are.
+        let mut counts = *place;
         let mut batch = Batch::default();
         let mut after = Vec::with_capacity(changes.len());
         for change in changes {
@@ -242,7 +244,8 @@ impl Index {
             after.push(self.stage(&mut batch, &mut counts, old, change)?);
         }
         self.database.apply(batch)?;
-        self.forget_oldest(&mut counts)?;
+        *place = counts;
+        self.forget_oldest(&mut place)?;
         Ok(after)
     }
 
@@ -354,13 +357,15 @@ impl Index {
         number: JobNumber,
         change: impl FnOnce(&mut Row) -> Result<(), SpoolError>,
     ) -> Result<Job, SpoolError> {
-        let mut counts = self.lock();
+        let mut place = self.lock();
+        let mut counts = *place;
         let old = self.row(number)?;
         let mut new = old.clone();
         change(&mut new)?;
         let mut batch = Batch::default();
         self.stage_row(&mut batch, &mut counts, Some(&old), &new)?;
         self.database.apply(batch)?;
+        *place = counts;
         Ok(new.job)
     }
 

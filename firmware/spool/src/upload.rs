@@ -2,7 +2,7 @@
 //! A body on its way in: sealed as it comes, at most one chunk in memory. Nothing of it counts
 //! until [`Spool::commit`](crate::Spool::commit) has answered; dropped before, it leaves nothing.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,10 +23,19 @@ pub(crate) struct BodyFile {
 }
 
 impl BodyFile {
-    /// Creates the body file of `id`; one that is there already is an error.
-    pub(crate) fn create(disk: &Arc<dyn Disk>, id: JobId) -> Result<Self, SpoolError> {
+    /// Creates the body file of a job; `HasBody` where another upload has done so.
+    pub(crate) fn create(
+        disk: &Arc<dyn Disk>,
+        id: JobId,
+        number: Option<JobNumber>,
+    ) -> Result<Self, SpoolError> {
         let path = body_path(id);
-        let file = disk.create(&path)?;
+        let file = disk
+            .create(&path)
+            .map_err(|error| match (error.kind(), number) {
+                (io::ErrorKind::AlreadyExists, Some(number)) => SpoolError::HasBody(number),
+                _ => error.into(),
+            })?;
         Ok(Self {
             disk: Arc::clone(disk),
             path,
@@ -67,6 +76,15 @@ pub(crate) enum Purpose {
     New(Box<Draft>),
     /// The document of a job that was created before, and its format.
     Attach(JobNumber, String),
+}
+
+impl Purpose {
+    fn known_job(&self) -> Option<JobNumber> {
+        match self {
+            Self::New(_) => None,
+            Self::Attach(number, _) => Some(*number),
+        }
+    }
 }
 
 /// A body that is complete but for its last bytes on disk.
@@ -164,7 +182,11 @@ impl Upload {
             }
             let file = match &mut self.file {
                 Some(file) => file,
-                none => none.insert(BodyFile::create(&self.disk, self.id)?),
+                none => none.insert(BodyFile::create(
+                    &self.disk,
+                    self.id,
+                    self.purpose.known_job(),
+                )?),
             };
             file.write(sealed)?;
         }

@@ -67,7 +67,7 @@ fn count(file: &Path) -> std::io::Result<(String, PageCount)> {
     let language = platen_pdl::detect(&head);
     reader.seek(SeekFrom::Start(0))?;
     let count = platen_pdl::count(&mut reader, &JobOptions::default(), &CountLimits::default());
-    Ok((language.to_string(), count))
+    Ok((language.name().to_owned(), count))
 }
 
 fn print(row: &Row<'_>) {

@@ -208,3 +208,11 @@ pub enum LocalError {
         target: String,
     },
 }
+
+impl LocalError {
+    /// Whether no daemon could be asked at all.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+}

@@ -14,3 +14,4 @@
 pub mod ieee1284;
 pub mod ipp;
 pub mod pjl;
+pub mod pjl_job;

@@ -17,6 +17,7 @@ use platen_spool::Spool;
 use smol::channel::Receiver;
 use thiserror::Error;
 
+use super::envelope::Envelope;
 use super::target::{Order, Target};
 use crate::counting::Counter;
 use crate::panel::Panel;
@@ -124,7 +125,7 @@ impl Worker {
             shop: &self.shop,
             attempt: 0,
         };
-        match release.run(session) {
+        match release.run(&mut *self.port, session) {
             Ok(report) => release.settle(report),
             Err(error) => release.stop(error),
         }
@@ -172,14 +173,39 @@ struct Release<'a> {
 }
 
 impl Release<'_> {
-    fn run(&mut self, mut session: Box<dyn PortSession>) -> Result<PortReport, ReleaseError> {
-        let mut body = self.shop.spool.body(self.job.number)?;
+    /// Sends the job, all its copies. `first` is the way that is open already.
+    fn run(
+        &mut self,
+        port: &mut dyn PrinterPort,
+        first: Box<dyn PortSession>,
+    ) -> Result<PortReport, ReleaseError> {
+        let envelope = Envelope::of(self.job, &self.target.config);
+        let body = self.shop.spool.body(self.job.number)?;
         self.write_ticket()?;
         self.shop.spool.set_state(
             self.job.number,
             JobState::Processing,
             JobStateReason::JobPrinting,
         )?;
+        let mut total = self.send(body, first, &envelope)?;
+        for _ in 1..envelope.sendings {
+            let body = self.shop.spool.body(self.job.number)?;
+            let report = self.send(body, port.open()?, &envelope)?;
+            total.octets += report.octets;
+            total.impressions = total.impressions.zip(report.impressions).map(|(a, b)| a + b);
+        }
+        Ok(total)
+    }
+
+    fn send(
+        &self,
+        mut body: impl Read,
+        mut session: Box<dyn PortSession>,
+        envelope: &Envelope,
+    ) -> Result<PortReport, ReleaseError> {
+        if !envelope.opening.is_empty() {
+            session.send(&envelope.opening)?;
+        }
         let mut buffer = vec![0; CHUNK];
         loop {
             if self.target.is_canceled() {
@@ -187,10 +213,14 @@ impl Release<'_> {
             }
             let length = body.read(&mut buffer).map_err(ReleaseError::Body)?;
             match buffer.get(..length) {
-                None | Some([]) => return Ok(session.finish()?),
+                None | Some([]) => break,
                 Some(bytes) => session.send(bytes)?,
             }
         }
+        if !envelope.closing.is_empty() {
+            session.send(&envelope.closing)?;
+        }
+        Ok(session.finish()?)
     }
 
     /// The release ticket: durable before the first byte leaves.

@@ -2,6 +2,8 @@
 //! The rules of RFC 8011 §4.1 that every request must keep, one after the other as ipptool's
 //! `ipp-1.1.test` asks for them.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use platen_wire::ipp::{
     Attribute, Fault, GroupTag, Limits, Message, Operation, Status, Target, Version, check, decode,
 };

@@ -3,6 +3,8 @@
 //! same meaning, and what it writes again is read here with the same meaning. Its collections are
 //! sorted maps, so members are compared by name.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use ipp::parser::IppParser;
 use ipp::reader::IppReader;
 use ipp::value::IppValue;
@@ -25,7 +27,7 @@ fn value(foreign: &IppValue) -> Value {
         IppValue::Enum(number) => Value::Enum(*number),
         IppValue::Boolean(flag) => Value::Boolean(*flag),
         IppValue::OctetString(octets) => Value::OctetString(octets.to_vec()),
-        IppValue::TextWithoutLanguage(plain) => Value::Text(text(&plain.to_string())),
+        IppValue::TextWithoutLanguage(plain) => Value::Text(text(plain.as_ref())),
         IppValue::NameWithoutLanguage(plain) => Value::Name(text(plain.as_str())),
         IppValue::TextWithLanguage {
             language,
@@ -34,7 +36,7 @@ fn value(foreign: &IppValue) -> Value {
             let language = language.as_str().to_owned();
             Value::TextWithLanguage(LocalText {
                 language,
-                text: text(&plain.to_string()),
+                text: text(plain.as_ref()),
             })
         }
         IppValue::NameWithLanguage { language, name } => {

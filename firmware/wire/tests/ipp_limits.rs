@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the decoder does at each of its limits, with lengths that lie, and with input in pieces.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use platen_wire::ipp::{
     Attribute, Collection, Decoder, Fault, GroupTag, Limits, Message, Operation, Progress, decode,
 };
@@ -256,7 +258,7 @@ fn each_count_has_its_limit() {
 
 #[test]
 fn a_million_group_delimiters_end_at_the_limit() {
-    let octets = [HEAD.as_slice(), &[2; 1_000_000]].concat();
+    let octets = [HEAD.as_slice(), &vec![2; 1_000_000]].concat();
     assert_eq!(
         fault(&octets, Limits::REQUEST),
         Some(Fault::TooManyGroups { max: 64 })

@@ -2,6 +2,8 @@
 //! What must hold of every message and of every input: encoding and decoding undo each other, and
 //! the pieces in which octets come make no difference.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use platen_wire::ipp::{DecodeError, Decoder, Limits, Message, Progress, decode};
 use proptest::prelude::*;
 

@@ -2,6 +2,8 @@
 //! Requests and answers recorded from CUPS 2.4.2 (`tests/data/ipp/ORIGIN.md`): each is read without
 //! a fault and written again octet for octet, and its meaning is what its client was asked for.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -2,6 +2,8 @@
 //! Octets of RFC 8010 appendix A, and small messages put together by hand: each means what the RFC
 //! says, and is written again octet for octet.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use platen_wire::ipp::{
     Attribute, Collection, DateTime, DecodeError, Decoder, EncodeError, Fault, GroupTag, Limits,
     LocalText, Message, Operation, Progress, Status, Text, Value, ValueTag, Version, decode,

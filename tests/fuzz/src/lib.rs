@@ -1,2 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Fuzz targets and their smoke run.
+//! Fuzz targets: one function for each parser of outside data, in a file of its own. A target
+//! returns for every input; it panics when the parser does, or when it breaks its promise.
+//!
+//! `tests/smoke.rs` runs each with some thousand mutations of its corpus; the package in
+//! `libfuzzer/`, which is no member of the workspace, runs them under cargo-fuzz.
+//!
+//! A new target: a file here, a row in [`TARGETS`], a folder with a few good inputs.
+
+mod ieee1284;
+mod ipp;
+mod pjl;
+
+pub use ieee1284::ieee1284;
+pub use ipp::ipp_request;
+pub use pjl::pjl_status;
+
+/// Name, function, and the folders with its inputs, under `tests/`.
+pub type Target = (&'static str, fn(&[u8]), &'static [&'static str]);
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    ("ieee1284", ieee1284, &["fuzz/corpus/ieee1284"]),
+    (
+        "ipp_request",
+        ipp_request,
+        &["fuzz/corpus/ipp_request", "data/ipp"],
+    ),
+    ("pjl_status", pjl_status, &["fuzz/corpus/pjl_status"]),
+];

@@ -1,50 +1,72 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! What the ledger keeps in mind beside the chain: open releases, the highest job number, and the
-//! jobs charged last. Every segment begins with a checkpoint of it, so that a start reads one
+//! What the ledger keeps in mind beside the chain: open and stopped releases, the highest job
+//! number, and the releases settled last. Every segment begins with a checkpoint of it, so that a start reads one
 //! segment only. A change can be taken back, for a write that fails after it.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use platen_model::JobId;
 use serde::{Deserialize, Serialize};
 
-use crate::entry::{Entry, OpenRelease};
+use crate::entry::{Entry, OpenRelease, SettledRelease};
 use crate::error::LedgerError;
 
-/// Releases without an end. A box has a few printers, each with one job on its way.
+/// Releases without an end, on their way or stopped. A box has a few printers, each with one job
+/// on its way; stopped jobs expire with the others.
 pub(crate) const OPEN_RELEASES_MAX: usize = 1024;
-/// Charged jobs kept in mind. A second charge of one job is a bug that shows within a few jobs
-/// (a settlement sent twice, an attempt counted wrong); older ones have no open release anyway.
-pub(crate) const CHARGED_JOBS_MAX: usize = 4096;
+/// Settled releases kept in mind: a start ends their jobs where a power cut came before the spool
+/// did. A second charge of one job is a bug that shows within a few jobs (a settlement sent twice,
+/// an attempt counted wrong); older ones have no open release anyway.
+pub(crate) const SETTLED_MAX: usize = 4096;
 
 /// The running state.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Books {
     open: BTreeMap<JobId, OpenRelease>,
+    /// Stopped or interrupted jobs and their last attempt.
+    stopped: BTreeMap<JobId, u32>,
     highest_number: u32,
-    charged: HashSet<JobId>,
-    charged_order: VecDeque<JobId>,
+    settled: HashMap<JobId, SettledRelease>,
+    settled_order: VecDeque<JobId>,
 }
 
 /// Takes one [`Books::apply`] back.
 pub(crate) struct Undo {
     open: Option<(JobId, Option<OpenRelease>)>,
+    stopped: Option<(JobId, Option<u32>)>,
     highest_number: u32,
-    charged: Option<JobId>,
-    forgotten: Option<JobId>,
+    settled: Option<JobId>,
+    forgotten: Option<SettledRelease>,
 }
 
 /// The books as they stand in a segment's header.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Checkpoint {
     open: Vec<OpenRelease>,
+    stopped: Vec<(JobId, u32)>,
     highest_number: u32,
-    charged: VecDeque<JobId>,
+    settled: Vec<SettledRelease>,
 }
 
 impl Books {
     pub(crate) fn open_releases(&self) -> Vec<OpenRelease> {
         self.open.values().cloned().collect()
+    }
+
+    pub(crate) fn stopped_releases(&self) -> Vec<(JobId, u32)> {
+        self.stopped
+            .iter()
+            .map(|(job, attempt)| (*job, *attempt))
+            .collect()
+    }
+
+    /// Oldest first.
+    pub(crate) fn settled_releases(&self) -> Vec<SettledRelease> {
+        let in_order = self.settled_order.iter();
+        in_order
+            .filter_map(|job| self.settled.get(job))
+            .copied()
+            .collect()
     }
 
     pub(crate) fn highest_number(&self) -> u32 {
@@ -57,14 +79,16 @@ impl Books {
             Entry::Released { job, .. } if self.open.contains_key(job) => {
                 Err(LedgerError::AlreadyReleased { job: *job })
             }
-            Entry::Released { .. } if self.open.len() >= OPEN_RELEASES_MAX => {
+            Entry::Released { .. } if self.open.len() + self.stopped.len() >= OPEN_RELEASES_MAX => {
                 Err(LedgerError::TooManyOpen {
                     limit: OPEN_RELEASES_MAX,
                 })
             }
             Entry::Settled {
                 job, charged: true, ..
-            } if self.charged.contains(job) => Err(LedgerError::ChargedTwice { job: *job }),
+            } if self.settled.get(job).is_some_and(|settled| settled.charged) => {
+                Err(LedgerError::ChargedTwice { job: *job })
+            }
             Entry::Settled { job, attempt, .. } if !self.is_open(*job, *attempt) => {
                 Err(LedgerError::NotReleased {
                     job: *job,
@@ -79,8 +103,9 @@ impl Books {
     pub(crate) fn apply(&mut self, entry: &Entry) -> Undo {
         let mut undo = Undo {
             open: None,
+            stopped: None,
             highest_number: self.highest_number,
-            charged: None,
+            settled: None,
             forgotten: None,
         };
         if let Some(number) = entry.job_number() {
@@ -90,15 +115,21 @@ impl Books {
             Entry::Released { job, .. } => {
                 let release = open_release(entry);
                 undo.open = release.map(|release| (*job, self.open.insert(*job, release)));
+                undo.stopped = Some((*job, self.stopped.remove(job)));
             }
-            Entry::Settled { job, charged, .. } => {
+            Entry::Settled { job, .. } => {
                 undo.open = Some((*job, self.open.remove(job)));
-                if *charged {
-                    self.charge(*job, &mut undo);
+                undo.stopped = Some((*job, self.stopped.remove(job)));
+                if let Some(settled) = settled_release(entry) {
+                    self.settle(settled, &mut undo);
                 }
             }
-            Entry::Interrupted { job, .. } | Entry::Stopped { job, .. } => {
+            Entry::Interrupted { job, attempt, .. } | Entry::Stopped { job, attempt, .. } => {
                 undo.open = Some((*job, self.open.remove(job)));
+                undo.stopped = Some((*job, self.stopped.insert(*job, *attempt)));
+            }
+            Entry::Canceled { job, .. } | Entry::Expired { job, .. } => {
+                undo.stopped = Some((*job, self.stopped.remove(job)));
             }
             _ => {}
         }
@@ -108,27 +139,28 @@ impl Books {
     /// Takes the last change back.
     pub(crate) fn undo(&mut self, undo: Undo) {
         if let Some((job, before)) = undo.open {
-            match before {
-                Some(release) => self.open.insert(job, release),
-                None => self.open.remove(&job),
-            };
+            put_back(&mut self.open, job, before);
+        }
+        if let Some((job, before)) = undo.stopped {
+            put_back(&mut self.stopped, job, before);
         }
         self.highest_number = undo.highest_number;
-        if let Some(job) = undo.charged {
-            self.charged.remove(&job);
-            self.charged_order.pop_back();
+        if let Some(job) = undo.settled {
+            self.settled.remove(&job);
+            self.settled_order.pop_back();
         }
-        if let Some(job) = undo.forgotten {
-            self.charged.insert(job);
-            self.charged_order.push_front(job);
+        if let Some(settled) = undo.forgotten {
+            self.settled_order.push_front(settled.job);
+            self.settled.insert(settled.job, settled);
         }
     }
 
     pub(crate) fn checkpoint(&self) -> Checkpoint {
         Checkpoint {
             open: self.open_releases(),
+            stopped: self.stopped_releases(),
             highest_number: self.highest_number,
-            charged: self.charged_order.clone(),
+            settled: self.settled_releases(),
         }
     }
 
@@ -138,34 +170,66 @@ impl Books {
             .is_some_and(|release| release.attempt == attempt)
     }
 
-    fn charge(&mut self, job: JobId, undo: &mut Undo) {
-        if !self.charged.insert(job) {
+    fn settle(&mut self, settled: SettledRelease, undo: &mut Undo) {
+        if self.settled.contains_key(&settled.job) {
             return;
         }
-        undo.charged = Some(job);
-        self.charged_order.push_back(job);
-        if self.charged_order.len() > CHARGED_JOBS_MAX {
-            undo.forgotten = self.charged_order.pop_front();
-            if let Some(oldest) = undo.forgotten {
-                self.charged.remove(&oldest);
-            }
+        undo.settled = Some(settled.job);
+        self.settled_order.push_back(settled.job);
+        self.settled.insert(settled.job, settled);
+        if self.settled_order.len() > SETTLED_MAX {
+            let oldest = self.settled_order.pop_front();
+            undo.forgotten = oldest.and_then(|oldest| self.settled.remove(&oldest));
         }
     }
 }
 
+fn put_back<V>(map: &mut BTreeMap<JobId, V>, job: JobId, before: Option<V>) {
+    match before {
+        Some(value) => map.insert(job, value),
+        None => map.remove(&job),
+    };
+}
+
 impl From<Checkpoint> for Books {
     fn from(checkpoint: Checkpoint) -> Self {
+        let Checkpoint {
+            open,
+            stopped,
+            highest_number,
+            settled,
+        } = checkpoint;
+        let open = open.into_iter().map(|release| (release.job, release));
         Self {
-            open: checkpoint
-                .open
-                .into_iter()
-                .map(|release| (release.job, release))
+            open: open.collect(),
+            stopped: stopped.into_iter().collect(),
+            highest_number,
+            settled_order: settled.iter().map(|settled| settled.job).collect(),
+            settled: settled
+                .iter()
+                .map(|settled| (settled.job, *settled))
                 .collect(),
-            highest_number: checkpoint.highest_number,
-            charged: checkpoint.charged.iter().copied().collect(),
-            charged_order: checkpoint.charged,
         }
     }
+}
+
+fn settled_release(entry: &Entry) -> Option<SettledRelease> {
+    let Entry::Settled {
+        job,
+        outcome,
+        impressions,
+        charged,
+        ..
+    } = entry
+    else {
+        return None;
+    };
+    Some(SettledRelease {
+        job: *job,
+        outcome: *outcome,
+        impressions: *impressions,
+        charged: *charged,
+    })
 }
 
 fn open_release(entry: &Entry) -> Option<OpenRelease> {
@@ -260,13 +324,13 @@ mod tests {
     #[test]
     fn the_oldest_charge_is_forgotten_at_the_limit_and_comes_back_by_undo() {
         let mut books = Books::default();
-        let limit = u32::try_from(CHARGED_JOBS_MAX).unwrap();
+        let limit = u32::try_from(SETTLED_MAX).unwrap();
         for number in 0..limit {
             books.apply(&entry(1, number, 1, true));
         }
         let kept = books.clone();
         let undo = books.apply(&entry(1, limit, 1, true));
-        assert_eq!(books.charged.len(), CHARGED_JOBS_MAX);
+        assert_eq!(books.charged.len(), SETTLED_MAX);
         assert!(!books.charged.contains(&job(0)));
         books.undo(undo);
         assert_eq!(books, kept);

@@ -217,3 +217,16 @@ pub struct OpenRelease {
     /// Which try this was.
     pub attempt: u32,
 }
+
+/// A release that has ended, as a start needs to know it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct SettledRelease {
+    /// The job.
+    pub job: JobId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Impressions that the printer confirmed.
+    pub impressions: Option<u32>,
+    /// Whether the job was charged by it.
+    pub charged: bool,
+}

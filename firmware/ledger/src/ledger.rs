@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use platen_model::{Chain, Clock, JobNumber};
+use platen_model::{Chain, Clock, JobId, JobNumber};
 use platen_store::{Disk, Keys};
 use smol::channel::{Receiver, Sender, bounded};
 
-use crate::entry::{Entry, OpenRelease, Recorded};
+use crate::entry::{Entry, OpenRelease, Recorded, SettledRelease};
 use crate::error::LedgerError;
 use crate::frame::ChainHash;
 use crate::recover;
@@ -51,6 +51,11 @@ pub struct Receipt {
 pub struct LedgerReport {
     /// Releases without an end: these jobs were interrupted.
     pub open_releases: Vec<OpenRelease>,
+    /// Jobs that were stopped or interrupted before and not released again, with their last
+    /// attempt: their owners are still to be asked.
+    pub stopped: Vec<(JobId, u32)>,
+    /// Releases settled last, oldest first. Their jobs have ended, whatever the spool says.
+    pub settled: Vec<SettledRelease>,
     /// The highest job number ever recorded, if there is one.
     pub highest_job_number: Option<JobNumber>,
     /// The last entry before this start; sequence 0 in a new ledger.
@@ -105,6 +110,8 @@ impl Ledger {
         let repair = found.repair.as_ref();
         let report = LedgerReport {
             open_releases: found.books.open_releases(),
+            stopped: found.books.stopped_releases(),
+            settled: found.books.settled_releases(),
             highest_job_number: (highest > 0).then_some(JobNumber(highest)),
             head: Receipt {
                 sequence: found.tip.sequence,

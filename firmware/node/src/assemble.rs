@@ -2,6 +2,7 @@
 //! Puts the box together in the order that its promises need: keys and files first, then what the
 //! ledger says about the spool, then printers, and readers last.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -13,7 +14,7 @@ use platen_hal::{CardReader, DeviceEvent, Indicator as _, PanelSignal, PrinterPo
 use platen_hal_linux::{Backend, Board, FilePort, UsbPort, bus, panel};
 use platen_hal_sim::SimPin;
 use platen_ledger::{Entry, Ledger, LedgerReport};
-use platen_model::{Clock, JobNumber};
+use platen_model::{Clock, JobId, JobNumber};
 use platen_net::{SocketOptions, SocketPort};
 use platen_spool::{Spool, SpoolLimits};
 use platen_store::{Database, Disk, Keys, OpenOutcome, RealDisk};
@@ -35,6 +36,7 @@ const EVENTS: usize = 64;
 
 /// Everything durable, opened and brought together.
 struct State {
+    attempts: HashMap<JobId, u32>,
     keys: Arc<Keys>,
     spool: Spool,
     ledger: Arc<Ledger>,
@@ -77,6 +79,7 @@ pub(crate) fn assemble(config: Config) -> Result<(Arc<Node>, Receiver<DeviceEven
         directory,
         faults,
         uuid,
+        attempts: _,
     } = state;
     let node = Node {
         config,
@@ -128,12 +131,13 @@ fn open_state(config: &Config, clock: &Arc<dyn Clock>) -> Result<State, StartErr
         &database,
     )?);
     log::info!(jobs = opened.jobs, rebuilt = opened.rebuilt; "spool opened");
-    release::recover(&report, &ledger, &spool)?;
+    let attempts = release::recover(&report, &ledger, &spool)?;
     let version = env!("CARGO_PKG_VERSION").to_owned();
     ledger.append_blocking(Entry::Started { version })?;
     let uuid = keys.box_uuid();
     let faults = faults(&report, &outcome);
     Ok(State {
+        attempts,
         keys,
         spool,
         ledger: Arc::new(ledger),
@@ -180,6 +184,7 @@ fn start_printers(
         ledger: Arc::clone(&state.ledger),
         counter: Arc::clone(counter),
         panel: Arc::clone(panel),
+        attempts: Mutex::new(state.attempts.clone()),
     });
     let mut targets = Vec::new();
     for printer in &config.printers {

@@ -264,12 +264,14 @@ impl Index {
             }
             (Change::Body { format, octets, .. }, Some(mut row)) => {
                 (row.job.format, row.job.octets, row.has_body) = (format, octets, true);
-                (row.job.state, row.job.reason) = resting_state(true, row.hold);
+                (row.job.state, row.job.reason) =
+                    resting_state(true, row.hold, row.job.target.is_none());
                 row
             }
             (Change::Hold { hold, .. }, Some(mut row)) => {
                 row.hold = hold;
-                (row.job.state, row.job.reason) = resting_state(row.has_body, hold);
+                (row.job.state, row.job.reason) =
+                    resting_state(row.has_body, hold, row.job.target.is_none());
                 row
             }
         };
@@ -375,7 +377,8 @@ impl Index {
         let mut rested = Vec::new();
         for number in self.released_numbers()? {
             self.update(number, |row| {
-                (row.job.state, row.job.reason) = resting_state(row.has_body, row.hold);
+                (row.job.state, row.job.reason) =
+                    resting_state(row.has_body, row.hold, row.job.target.is_none());
                 row.job.processing_unix_ms = None;
                 Ok(())
             })?;

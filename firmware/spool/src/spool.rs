@@ -60,7 +60,7 @@ pub struct NewJob {
     pub options: JobOptions,
     /// The printer of a push queue; `None` on the proxy queue.
     pub target: Option<PrinterName>,
-    /// Whether it waits for its owner (pull) and not for the printer (push).
+    /// Whether its submitter asks for a hold (`job-hold-until`).
     pub hold: bool,
 }
 
@@ -216,8 +216,8 @@ impl Spool {
         self.durably(Work::Accept { draft, body: None }).await
     }
 
-    /// Sets whether a job waits for its owner or for the printer (Hold-Job, Release-Job); durable
-    /// when it answers.
+    /// Sets or takes away the submitter's own hold (Hold-Job, Release-Job); durable when it
+    /// answers.
     ///
     /// # Errors
     /// [`SpoolError::NotFound`]; [`SpoolError::NotNow`] unless the job is pending or held.

@@ -38,7 +38,7 @@ pub(crate) struct Ticket {
     pub(crate) options: JobOptions,
     pub(crate) target: Option<PrinterName>,
     pub(crate) created_unix_ms: u64,
-    /// Whether it waits for its owner (or for Release-Job), and not for the printer.
+    /// Whether its submitter asked for a hold (`job-hold-until`, Hold-Job).
     pub(crate) hold: bool,
     /// The body's key, wrapped; none while the document has not come.
     pub(crate) body_key: Option<Vec<u8>>,
@@ -80,7 +80,7 @@ impl Draft {
 impl Ticket {
     /// State and reason that follow from the ticket alone: those at start.
     pub(crate) fn state(&self) -> (JobState, JobStateReason) {
-        resting_state(self.body_key.is_some(), self.hold)
+        resting_state(self.body_key.is_some(), self.hold, self.target.is_none())
     }
 
     /// The job as it is at start.
@@ -135,12 +135,14 @@ impl Ticket {
     }
 }
 
-/// Where a job stands that nobody has touched since it came.
-pub(crate) fn resting_state(has_body: bool, hold: bool) -> (JobState, JobStateReason) {
-    match (has_body, hold) {
-        (false, _) => (JobState::PendingHeld, JobStateReason::JobIncoming),
-        (true, true) => (JobState::PendingHeld, JobStateReason::JobHoldUntilSpecified),
-        (true, false) => (JobState::Pending, JobStateReason::JobQueued),
+/// Where a job stands that nobody has touched since it came: on the proxy queue (`pull`) it waits
+/// for its owner, on a push queue for the printer, unless its submitter asked for a hold.
+pub(crate) fn resting_state(has_body: bool, hold: bool, pull: bool) -> (JobState, JobStateReason) {
+    match (has_body, hold, pull) {
+        (false, ..) => (JobState::PendingHeld, JobStateReason::JobIncoming),
+        (true, true, _) => (JobState::PendingHeld, JobStateReason::JobHoldUntilSpecified),
+        (true, false, true) => (JobState::PendingHeld, JobStateReason::JobReleaseWait),
+        (true, false, false) => (JobState::Pending, JobStateReason::JobQueued),
     }
 }
 

@@ -4,8 +4,10 @@
 //! A release without an end is *interrupted*: some pages may be out, so it is neither printed again
 //! by itself nor lost. A settled job whose files are still there is removed: it was charged.
 
-use platen_ledger::{Entry, Ledger, LedgerError, LedgerReport};
-use platen_model::JobState;
+use std::collections::HashMap;
+
+use platen_ledger::{Entry, Ledger, LedgerError, LedgerReport, Outcome};
+use platen_model::{JobId, JobState, JobStateReason};
 use platen_spool::{Spool, SpoolError, Which};
 use thiserror::Error;
 
@@ -25,18 +27,18 @@ pub(crate) enum RecoverError {
     Spool(#[from] SpoolError),
 }
 
-/// Brings the spool in line with the ledger.
+/// Brings the spool in line with the ledger. Gives the last attempt of each job that was tried.
 pub(crate) fn recover(
     report: &LedgerReport,
     ledger: &Ledger,
     spool: &Spool,
-) -> Result<(), RecoverError> {
+) -> Result<HashMap<JobId, u32>, RecoverError> {
     for settled in &report.settled {
         if let Some(job) = spool
             .job_by_id(settled.job)?
             .filter(|job| !job.state.is_ended())
         {
-            let (state, reason) = settled.outcome.job_state();
+            let (state, reason) = ended_state(settled.outcome);
             smol::block_on(spool.end(job.number, state, reason, settled.impressions.unwrap_or(0)))?;
         }
     }
@@ -50,9 +52,18 @@ pub(crate) fn recover(
         log::warn!(job:% = open.number; "release was interrupted; its owner is asked at the next tap");
         interrupted.push(open.job);
     }
-    interrupted.extend(&report.unfinished);
+    interrupted.extend(report.stopped.iter().map(|(job, _)| *job));
     spool.mark_interrupted(&interrupted)?;
-    Ok(())
+    let open = report.open_releases.iter().map(|open| (open.job, open.attempt));
+    Ok(report.stopped.iter().copied().chain(open).collect())
+}
+
+fn ended_state(outcome: Outcome) -> (JobState, JobStateReason) {
+    match outcome {
+        Outcome::Completed => (JobState::Completed, JobStateReason::JobCompletedSuccessfully),
+        Outcome::Canceled => (JobState::Canceled, JobStateReason::JobCanceledByUser),
+        _ => (JobState::Aborted, JobStateReason::AbortedBySystem),
+    }
 }
 
 /// Push jobs that were accepted but not yet sent go on by themselves: nothing of them is out.

@@ -6,13 +6,14 @@
 //! job back to waiting; one after it leaves the job stopped, and only its owner can ask for it
 //! again, since some pages may be out.
 
+use std::collections::HashMap;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use platen_hal::{PanelSignal, PortError, PortReport, PortSession, PrinterPort};
 use platen_ledger::{Entry, Ledger, Outcome};
-use platen_model::{Job, JobNumber, JobState, JobStateReason, PrinterName, UserId};
+use platen_model::{Job, JobId, JobNumber, JobState, JobStateReason, PrinterName, UserId};
 use platen_spool::Spool;
 use smol::channel::Receiver;
 use thiserror::Error;
@@ -34,6 +35,21 @@ pub(crate) struct Workshop {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) counter: Arc<Counter>,
     pub(crate) panel: Arc<Panel>,
+    /// Jobs tried and not ended, with their last attempt.
+    pub(crate) attempts: Mutex<HashMap<JobId, u32>>,
+}
+
+impl Workshop {
+    fn next_attempt(&self, job: JobId) -> u32 {
+        let mut attempts = self.attempts();
+        let attempt = attempts.entry(job).or_insert(0);
+        *attempt += 1;
+        *attempt
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, HashMap<JobId, u32>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Why a job did not get through.
@@ -225,7 +241,7 @@ impl Release<'_> {
 
     /// The release ticket: durable before the first byte leaves.
     fn write_ticket(&mut self) -> Result<(), ReleaseError> {
-        let attempt = self.shop.ledger.attempts(self.job.id) + 1;
+        let attempt = self.shop.next_attempt(self.job.id);
         self.shop.ledger.append_blocking(Entry::Released {
             job: self.job.id,
             number: self.job.number,
@@ -349,6 +365,7 @@ impl Release<'_> {
     }
 
     fn end(&self, state: JobState, reason: JobStateReason, impressions: u32) {
+        self.shop.attempts().remove(&self.job.id);
         if let Err(error) = smol::block_on(self.shop.spool.end(
             self.job.number,
             state,

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
+use hyper::header::EXPECT;
 use platen_model::Clock;
 use smol::Timer;
 use smol::future::FutureExt;
@@ -26,6 +28,7 @@ pub struct BodyReader<B = Incoming> {
     clock: Arc<dyn Clock>,
     received: u64,
     waited: Duration,
+    held_back: bool,
 }
 
 impl<B> BodyReader<B>
@@ -40,7 +43,19 @@ where
             clock,
             received: 0,
             waited: Duration::ZERO,
+            held_back: false,
         }
+    }
+
+    /// Tells the reader the request's headers, so that [`BodyReader::discard`] knows of a client
+    /// that has not begun to send because it waits to be told to.
+    #[must_use]
+    pub fn with_headers(mut self, headers: &HeaderMap) -> Self {
+        let waits = |value: &[u8]| value.eq_ignore_ascii_case(b"100-continue");
+        self.held_back = headers
+            .get(EXPECT)
+            .is_some_and(|value| waits(value.as_bytes()));
+        self
     }
 
     /// Bytes taken so far.
@@ -61,6 +76,7 @@ where
                 limit: self.limits.bytes,
             });
         }
+        self.held_back = false;
         loop {
             let before = self.clock.now().elapsed;
             let frame = within(self.limits.idle, self.body.frame()).await;
@@ -84,8 +100,12 @@ where
     }
 
     /// Reads and drops what is left, but at most `bytes` and `limit`, so that a client that is
-    /// still sending comes to read the refusal instead of a reset connection.
+    /// still sending comes to read the refusal instead of a reset connection. A client that still
+    /// waits for `100 Continue` is left waiting: the refusal is its answer.
     pub async fn discard(mut self, bytes: u64, limit: Duration) {
+        if self.held_back {
+            return;
+        }
         let until = self.received.saturating_add(bytes);
         self.limits.bytes = u64::MAX;
         let drain = async {
@@ -158,4 +178,66 @@ pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = T>) ->
         None
     };
     async { Some(work.await) }.or(expired).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+    use platen_model::Moment;
+    use smol::stream;
+
+    use super::*;
+
+    /// Ten seconds pass between any two looks at this clock.
+    #[derive(Default)]
+    struct Hurrying(AtomicU64);
+
+    impl Clock for Hurrying {
+        fn now(&self) -> Moment {
+            let looks = self.0.fetch_add(1, Ordering::Relaxed);
+            Moment {
+                unix_ms: 0,
+                elapsed: Duration::from_secs(looks * 10),
+                trusted: false,
+            }
+        }
+    }
+
+    /// Reads `pieces` pieces of `size` bytes, each of which takes ten seconds to come.
+    fn read(pieces: usize, size: usize) -> Result<u64, BodyError> {
+        let piece = Bytes::from(vec![0; size]);
+        let frames = (0..pieces).map(move |_| Ok::<_, Infallible>(Frame::data(piece.clone())));
+        let body = StreamBody::new(stream::iter(frames));
+        let mut reader =
+            BodyReader::new(body, BodyLimits::default(), Arc::new(Hurrying::default()));
+        smol::block_on(async {
+            while reader.next().await?.is_some() {}
+            Ok(reader.received())
+        })
+    }
+
+    #[test]
+    fn a_body_below_the_average_rate_is_too_slow_after_the_grace() {
+        assert!(matches!(
+            read(7, 1),
+            Err(BodyError::TooSlow {
+                received: 7,
+                waited_s: 70
+            })
+        ));
+    }
+
+    #[test]
+    fn a_body_below_the_average_rate_may_end_within_the_grace() {
+        assert!(matches!(read(5, 1), Ok(5)));
+    }
+
+    #[test]
+    fn a_body_at_the_average_rate_may_take_as_long_as_it_wants() {
+        assert!(matches!(read(500, 2560), Ok(1_280_000)));
+    }
 }

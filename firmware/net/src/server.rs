@@ -192,7 +192,11 @@ async fn accept(
             None
         };
         match stopped.or(next).await {
-            None => return,
+            None => {
+                // Before `signals`: when all signals are gone, nothing of the server is left.
+                drop(listener);
+                return;
+            }
             Some((slot, Ok(socket))) => {
                 failing = false;
                 admit(&executor, &shared, socket, slot, &signals);

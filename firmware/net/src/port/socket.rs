@@ -16,12 +16,22 @@ use std::thread;
 use std::time::Duration;
 
 use platen_hal::{PortError, PortReport, PortSession, PortStatus, PrinterPort};
+use platen_wire::pjl::{Answer, AnswerReader, DeviceStatus, INFO_STATUS};
 
 use super::PortUri;
 use super::send_queue::unacknowledged;
 
 /// Limit of name look-up and of connecting, each. Half the 2 s that a status may take in all.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+
+/// Waits for the pieces of a printer's answer to a PJL question: 1 s in all, for what a status may
+/// still take after connecting. The first wait is the printer's time to think.
+const ANSWER_WAITS: [Duration; 4] = [
+    Duration::from_millis(700),
+    Duration::from_millis(100),
+    Duration::from_millis(100),
+    Duration::from_millis(100),
+];
 
 /// Bytes given to the kernel at once: small enough that each piece moves within the stall limit.
 const PIECE: usize = 64 * 1024;
@@ -39,6 +49,9 @@ pub struct SocketOptions {
     /// How long to wait after the last byte for the printer to close. Many close at once when they
     /// have read everything, some only after printing, a few never.
     pub drain: Duration,
+    /// Whether the printer understands PJL, so that its status can be asked. A printer that does
+    /// not would print the question.
+    pub pjl: bool,
 }
 
 impl Default for SocketOptions {
@@ -46,6 +59,7 @@ impl Default for SocketOptions {
         Self {
             stall: Duration::from_secs(60),
             drain: Duration::from_secs(30),
+            pjl: false,
         }
     }
 }
@@ -78,17 +92,27 @@ impl PrinterPort for SocketPort {
         &self.text
     }
 
-    /// Connects and closes again. While a job of this port is on its way the printer is not asked
-    /// (many take one connection at a time): it is not ready, for no reason of its own.
+    /// Connects, asks by PJL if the printer knows it, and closes again. A printer that takes the
+    /// connection and does not answer counts as ready: many are silent while they wake up. While
+    /// a job of this port is on its way the printer is not asked (many take one connection at a
+    /// time): it is not ready, for no reason of its own.
     fn status(&mut self) -> PortStatus {
         if self.in_job.load(Ordering::Acquire) {
             return PortStatus::default();
         }
-        match connect(&self.uri) {
-            Ok(_) => PortStatus {
-                ready: true,
-                reasons: Vec::new(),
-            },
+        let said = connect(&self.uri).and_then(|stream| match self.options.pjl {
+            true => ask(&stream),
+            false => Ok(None),
+        });
+        match said {
+            Ok(said) => {
+                let said = said.unwrap_or_default();
+                let reasons = said.reasons().into_iter().map(str::to_owned).collect();
+                PortStatus {
+                    ready: said.is_ready(),
+                    reasons,
+                }
+            }
             Err(_) => PortStatus {
                 ready: false,
                 reasons: vec!["offline-report".to_owned()],
@@ -207,6 +231,29 @@ fn fault(error: io::Error, stall: Duration) -> PortError {
     } else {
         PortError::Broken(error)
     }
+}
+
+/// Asks how the printer is; `None` when it does not answer (in time).
+fn ask(mut stream: &TcpStream) -> io::Result<Option<DeviceStatus>> {
+    // The question fits an empty send buffer, so this does not wait.
+    stream.write_all(INFO_STATUS)?;
+    let mut reader = AnswerReader::new();
+    let mut piece = [0; 1024];
+    for wait in ANSWER_WAITS {
+        stream.set_read_timeout(Some(wait))?;
+        let read = match stream.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if is_timeout(&error) || error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        for answer in reader.push(piece.get(..read).unwrap_or_default()) {
+            if let Answer::Status(status) = answer {
+                return Ok(Some(status));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Tries the host's addresses in order; the limit holds for all of them together.

@@ -45,10 +45,18 @@ fn hostile_chip(data: &[u8]) {
             reader.poll().map(drop)
         };
         let limit = if call == 0 { START_MS_MAX } else { POLL_MS_MAX };
-        assert!(delay.total_ms() - waited_ms <= limit, "call {call} waits too long");
+        assert!(
+            delay.total_ms() - waited_ms <= limit,
+            "call {call} waits too long"
+        );
         waited_ms = delay.total_ms();
-        let transactions = reader.trace().map_or(0, |trace| trace.counters.transactions);
-        assert!(transactions - spent <= TRANSACTIONS_MAX as u64, "call {call} takes too many");
+        let transactions = reader
+            .trace()
+            .map_or(0, |trace| trace.counters.transactions);
+        assert!(
+            transactions - spent <= TRANSACTIONS_MAX as u64,
+            "call {call} takes too many"
+        );
         spent = transactions;
     }
 }

@@ -7,24 +7,33 @@
 //!
 //! A new target: a file here, a row in [`TARGETS`], a folder with a few good inputs.
 
+mod card_frame;
 mod ieee1284;
 mod ipp;
+mod pdf_count;
 mod pjl;
+mod raster_count;
 
+pub use card_frame::card_frame;
 pub use ieee1284::ieee1284;
 pub use ipp::ipp_request;
+pub use pdf_count::pdf_count;
 pub use pjl::pjl_status;
+pub use raster_count::raster_count;
 
 /// Name, function, and the folders with its inputs, under `tests/`.
 pub type Target = (&'static str, fn(&[u8]), &'static [&'static str]);
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    ("card_frame", card_frame, &["fuzz/corpus/card_frame"]),
     ("ieee1284", ieee1284, &["fuzz/corpus/ieee1284"]),
     (
         "ipp_request",
         ipp_request,
         &["fuzz/corpus/ipp_request", "data/ipp"],
     ),
+    ("pdf_count", pdf_count, &["data/pdl"]),
     ("pjl_status", pjl_status, &["fuzz/corpus/pjl_status"]),
+    ("raster_count", raster_count, &["data/pdl/raster"]),
 ];

@@ -7,7 +7,7 @@ use platen_auth::Directory;
 use platen_hal_linux::BusHandle;
 use platen_ledger::{Entry, Ledger};
 use platen_model::local::DeviceStatus;
-use platen_model::{Clock, JobNumber, JobState, JobStateReason, PrinterName, UserId};
+use platen_model::{Clock, JobNumber, JobState, JobStateReason, UserId};
 use platen_spool::{Spool, SpoolError};
 use platen_store::Keys;
 use thiserror::Error;
@@ -229,13 +229,5 @@ impl Node {
             modes.push("ready".to_owned());
         }
         modes
-    }
-
-    /// The target printer of a push job.
-    pub(crate) fn target(&self, name: &PrinterName) -> Option<&Arc<Target>> {
-        self.releases
-            .targets()
-            .iter()
-            .find(|target| target.config.name == name.0)
     }
 }

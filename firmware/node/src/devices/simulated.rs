@@ -41,7 +41,9 @@ impl Simulator {
     pub(crate) async fn tap(&self, door: &Door, uid: CardUid) -> Option<TapResult> {
         let hand = self.hand.lock_arc().await;
         let outcome = door.outcomes.expect(&uid);
-        self.field.place(&uid);
+        if !self.field.place(&uid) {
+            return None;
+        }
         let decided = async { outcome.recv().await.ok() };
         let limit = async {
             smol::Timer::after(LIMIT).await;

@@ -94,6 +94,9 @@ struct Worker {
 
 impl Worker {
     fn run(&mut self, waiting: &Receiver<Order>) {
+        if let Some(target) = self.target.upgrade() {
+            target.set_status(self.port.status());
+        }
         loop {
             let order = smol::block_on(smol::future::or(
                 async { waiting.recv().await.map(Some) },

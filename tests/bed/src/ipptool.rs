@@ -113,10 +113,11 @@ impl IppTool {
             .args(["-tI", "-T", "60", "-f", "document-a4.pdf", "-P"])
             .arg(&report)
             .args(further)
-            .args([uri, suite]);
+            .arg(uri)
+            // By its full path: a bare name is looked up in the installed folder first.
+            .arg(self.folder.join(suite));
         let inside = network.map(|network| network.inside(&command));
-        let mut command = inside.unwrap_or(command);
-        let ended = output(command.current_dir(&self.folder))?;
+        let ended = output(&mut inside.unwrap_or(command))?;
         let text = fs::read_to_string(&report).map_err(BedError::io("read ipptool's report"))?;
         let mut score = read_report(&text);
         if score.tests() == 0 {

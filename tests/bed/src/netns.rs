@@ -16,14 +16,15 @@ use crate::wait;
 const START_LIMIT: Duration = Duration::from_secs(15);
 
 /// Runs inside the new namespaces and then holds them open until its input closes.
-const SETUP: &str = "set -e
+const SETUP: &str = r#"set -e
 ip link set lo up
 ip link set lo multicast on
 ip route add 224.0.0.0/4 dev lo
 mount -t tmpfs tmpfs /run
 mkdir -p /run/dbus /run/avahi-daemon
+mount --bind "$1/hosts" /etc/hosts
 echo up
-exec cat";
+exec cat"#;
 
 const DBUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -40,6 +41,9 @@ const DBUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus 
   </policy>
 </busconfig>
 "#;
+
+/// Not every machine has the resolver module for names that Avahi knows.
+const HOSTS: &str = "127.0.0.1 localhost bed bed.local\n";
 
 /// The host's name there is `bed.local`.
 const AVAHI: &str = "[server]
@@ -95,7 +99,8 @@ impl PrivateNetwork {
         if !root {
             unshare.arg("--map-root-user");
         }
-        unshare.args(["--", "sh", "-c", SETUP]);
+        write(&folder.join("hosts"), HOSTS)?;
+        unshare.args(["--", "sh", "-c", SETUP, "sh"]).arg(folder);
         let mut holder = Program::start("namespace", unshare, folder)?;
         holder.wait_for_line("up", START_LIMIT)?;
         let mut args = vec![format!("--target={}", holder.id())];

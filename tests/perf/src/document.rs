@@ -5,7 +5,7 @@
 
 use std::io::Write;
 
-/// Name, pages and size of the two documents that everything is measured with.
+/// The small of the two documents that everything is measured with.
 pub const SMALL: Kind = Kind {
     name: "20 KB",
     pages: 3,
@@ -16,6 +16,12 @@ pub const LARGE: Kind = Kind {
     name: "10 MB",
     pages: 40,
     octets: 10_000_000,
+};
+/// One page of little, to fill a box with; see [`SMALL`].
+pub const TINY: Kind = Kind {
+    name: "1 KB",
+    pages: 1,
+    octets: 1_000,
 };
 
 /// What document to make.
@@ -115,7 +121,7 @@ mod tests {
 
     #[test]
     fn documents_have_the_size_they_promise() {
-        for kind in [SMALL, LARGE] {
+        for kind in [TINY, SMALL, LARGE] {
             let length = pdf(kind).len();
             assert!(
                 length.abs_diff(kind.octets) <= 100,

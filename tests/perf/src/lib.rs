@@ -3,11 +3,15 @@
 //! Nothing here is part of the firmware, and nothing here asserts a time: figures are printed.
 
 pub mod answer;
+pub mod bench;
 pub mod document;
 pub mod ingest;
 pub mod measure;
 pub mod process;
 pub mod release;
 pub mod request;
+pub mod servers;
 pub mod sink;
 pub mod statistics;
+pub mod table;
+pub mod verdict;

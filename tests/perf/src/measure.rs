@@ -14,7 +14,7 @@ use crate::process::{self, Memory};
 use crate::statistics::{Spread, milliseconds};
 
 /// What one run of ingest gave. Rates count accepted jobs only.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct IngestReport {
     /// Connections at once.
     pub clients: usize,

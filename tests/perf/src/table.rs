@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The figures of a bench as text for people: medians over the repeats, ratios to cupsd, and what
+//! the servers promised for them.
+
+use std::fmt::Write as _;
+
+use crate::bench::{CELLS, Results};
+use crate::measure::{IngestReport, mebibytes};
+use crate::servers::Kind;
+use crate::verdict::{median_of, runs_of, verdicts};
+
+const PROMISES: &str = "\
+What an answer is worth: platend answers when the job is durable (fsync) and sealed (encrypted).
+cupsd as it comes (SyncOnClose No) answers when the kernel has the job, in clear: a power cut loses
+it. \"cupsd, synced\" is SyncOnClose Yes: durable, in clear.";
+
+/// All tables, notes and verdicts.
+#[must_use]
+pub fn render(results: &Results) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{PROMISES}\n");
+    ingest(&mut text, results);
+    release(&mut text, results);
+    held(&mut text, results);
+    for (title, lines) in [
+        ("Left out", &results.left_out),
+        ("FAILED", &results.failures),
+    ] {
+        for line in lines {
+            let _ = writeln!(text, "{title}: {line}");
+        }
+    }
+    let _ = writeln!(text, "\nTargets");
+    for verdict in verdicts(results) {
+        let _ = writeln!(text, "  {verdict}");
+    }
+    text
+}
+
+/// One column: its head, its width, and its figure.
+type Column = (&'static str, usize, fn(&IngestReport) -> Option<f64>);
+
+const COLUMNS: [Column; 7] = [
+    ("jobs/s", 8, |report| Some(report.jobs_per_second)),
+    ("MB/s", 7, |report| Some(report.megabytes_per_second)),
+    ("p50 ms", 9, |report| Some(report.latency.p50_ms)),
+    ("p95 ms", 9, |report| Some(report.latency.p95_ms)),
+    ("p99 ms", 9, |report| Some(report.latency.p99_ms)),
+    ("CPU ms", 8, |report| report.server_cpu_ms_per_job),
+    ("MiB", 7, |report| {
+        report.memory.map(|memory| mebibytes(memory.peak))
+    }),
+];
+
+fn ingest(text: &mut String, results: &Results) {
+    let _ = write!(text, "{:<6} {:>7}  {:<13}", "doc", "clients", "server");
+    for (head, width, _) in COLUMNS {
+        let _ = write!(text, "{head:>width$}");
+    }
+    let _ = writeln!(text, "{:>9}{:>9}{:>5}", "refused", "ratio", "runs");
+    for cell in CELLS {
+        let rate = |server| {
+            let figure = |report: &IngestReport| Some(report.jobs_per_second);
+            median_of(results, server, cell.document, cell.clients, figure)
+        };
+        for server in Kind::ALL {
+            let runs = || runs_of(results, server, cell.document, cell.clients);
+            let (document, clients) = (cell.document.name, cell.clients);
+            let _ = write!(text, "{document:<6} {clients:>7}  {:<13}", server.name());
+            for (_, width, figure) in COLUMNS {
+                let value = median_of(results, server, cell.document, clients, figure);
+                let _ = write!(text, "{}", number(value, width));
+            }
+            let refused: usize = runs().map(|run| run.report.not_accepted()).sum();
+            let ours = rate(Kind::Platen).filter(|_| server != Kind::Platen);
+            let ratio = ours
+                .zip(rate(server))
+                .map(|(ours, theirs)| ours / theirs.max(1e-9));
+            let _ = write!(text, "{refused:>9}{}", number(ratio, 9));
+            let _ = writeln!(text, "{:>5}", runs().count());
+        }
+    }
+    text.push_str(
+        "jobs/s … MiB: medians over the runs; CPU: server per job; MiB: most resident memory; \
+         ratio: platend's\njobs per second to this server's. A new connection for each job.\n\n",
+    );
+}
+
+fn release(text: &mut String, results: &Results) {
+    let _ = writeln!(
+        text,
+        "{:<6} {:<13}{:>11}{:>11}{:>9}{:>9}{:>9}{:>11}{:>8}",
+        "doc", "server", "answer p50", "first p50", "p95", "p99", "max", "last p50", "missed"
+    );
+    for run in &results.release {
+        let report = &run.report;
+        let first = report.first_byte;
+        let _ = write!(text, "{:<6} {:<13}", run.document, run.server.name());
+        let _ = write!(text, "{:>11.2}{:>11.2}", report.answer.p50_ms, first.p50_ms);
+        let _ = write!(
+            text,
+            "{:>9.2}{:>9.2}{:>9.2}",
+            first.p95_ms, first.p99_ms, first.max_ms
+        );
+        let _ = writeln!(
+            text,
+            "{:>11.2}{:>8}",
+            report.last_byte.p50_ms, report.missed
+        );
+    }
+    text.push_str(
+        "ms from asking for the release (platend: a card at the simulated reader; cupsd: \
+         Release-Job)\nto the document's first and last byte at the printer, one job at a time.\n\n",
+    );
+}
+
+fn held(text: &mut String, results: &Results) {
+    let _ = writeln!(
+        text,
+        "{:>9}{:>9}{:>9}{:>9}",
+        "held", "jobs/s", "CPU ms", "MiB"
+    );
+    for run in &results.held {
+        let report = &run.report;
+        let memory = report.memory.map(|memory| mebibytes(memory.resident));
+        let _ = write!(text, "{:>9}{:>9.1}", run.held, report.jobs_per_second);
+        let cpu = number(report.server_cpu_ms_per_job, 9);
+        let _ = writeln!(text, "{cpu}{}", number(memory, 9));
+    }
+    text.push_str("platend: 20 KB jobs from 8 clients on top of so many held ones.\n\n");
+}
+
+fn number(value: Option<f64>, width: usize) -> String {
+    value.map_or_else(
+        || format!("{:>width$}", "–"),
+        |value| format!("{value:>width$.2}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::IngestRun;
+    use crate::document::SMALL;
+
+    #[test]
+    fn what_was_not_measured_is_a_dash_not_a_zero() {
+        let mut results = Results::default();
+        for (server, rate) in [(Kind::Platen, 600.0), (Kind::Cups, 300.0)] {
+            let report = IngestReport {
+                clients: 50,
+                jobs_per_second: rate,
+                ..Default::default()
+            };
+            results.ingest.push(IngestRun {
+                server,
+                document: SMALL.name,
+                report,
+            });
+        }
+        let text = render(&results);
+        let row = |name: &str| {
+            let found = text
+                .lines()
+                .find(|l| l.starts_with("20 KB       50") && l.contains(name));
+            found
+                .expect("a row")
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert!(row("cupsd  ").contains(&"2.00".to_owned()), "{text}");
+        assert!(row("cupsd, synced").contains(&"–".to_owned()), "{text}");
+        assert!(text.contains("SyncOnClose No"));
+    }
+
+    #[test]
+    fn failures_are_shown_beside_the_figures() {
+        let failures = vec!["platend, 20 KB: not built".to_owned()];
+        let text = render(&Results {
+            failures,
+            ..Results::default()
+        });
+        assert!(text.contains("FAILED: platend, 20 KB: not built"));
+    }
+}

@@ -17,11 +17,21 @@ const FIXTURES: [(&str, Language, Option<u32>, Sides); 21] = [
     ("gs-14.pdf", Language::Pdf, Some(3), ONE),
     ("gs-17.pdf", Language::Pdf, Some(3), ONE),
     ("gs-pclm.pdf", Language::Pclm, Some(3), ONE),
-    ("gs.pwg", Language::PwgRaster, Some(3), ONE),
-    ("gs.urf", Language::AppleRaster, Some(3), ONE),
-    ("gs.jpg", Language::Jpeg, Some(1), ONE),
-    ("cups-two-sided.pwg", Language::PwgRaster, Some(3), LONG),
-    ("cups-two-sided.urf", Language::AppleRaster, Some(3), LONG),
+    ("raster/gs.pwg", Language::PwgRaster, Some(3), ONE),
+    ("raster/gs.urf", Language::AppleRaster, Some(3), ONE),
+    ("raster/gs.jpg", Language::Jpeg, Some(1), ONE),
+    (
+        "raster/cups-two-sided.pwg",
+        Language::PwgRaster,
+        Some(3),
+        LONG,
+    ),
+    (
+        "raster/cups-two-sided.urf",
+        Language::AppleRaster,
+        Some(3),
+        LONG,
+    ),
     ("cairo.pdf", Language::Pdf, Some(3), ONE),
     ("mutool.pdf", Language::Pdf, Some(3), ONE),
     ("objstm.pdf", Language::Pdf, Some(3), ONE),
@@ -84,12 +94,13 @@ fn another_reader_of_whole_documents_finds_the_same_pages() {
 #[test]
 fn every_fixture_is_in_the_table() {
     let listed = FIXTURES.map(|(name, ..)| name);
-    for entry in fs::read_dir(folder()).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(
-            name == "ORIGIN.md" || listed.contains(&name.as_str()),
-            "{name}"
-        );
+    for below in ["", "raster/"] {
+        for entry in fs::read_dir(folder().join(below)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let name = format!("{below}{name}");
+            let other = ["ORIGIN.md", "raster"].contains(&name.as_str());
+            assert!(other || listed.contains(&name.as_str()), "{name}");
+        }
     }
 }
 

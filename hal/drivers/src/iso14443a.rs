@@ -272,6 +272,50 @@ mod tests {
         assert_eq!(crc_a(b"123456789"), [0x05, 0xbf]);
     }
 
+    /// Gives the same answers whatever it is asked, and counts the questions.
+    struct Script {
+        answers: &'static [&'static [u8]],
+        asked: usize,
+    }
+
+    impl Transceiver for Script {
+        fn exchange(&mut self, _frame: Frame<'_>) -> Result<Option<Reply>, ReaderError> {
+            let answer = self.answers.get(self.asked);
+            self.asked += 1;
+            Ok(answer.map(|bytes| Reply {
+                bytes: Vec::from_slice(bytes).unwrap(),
+                last_bits: 0,
+                clash: Clash::None,
+            }))
+        }
+    }
+
+    #[test]
+    fn a_number_with_a_wrong_check_byte_is_not_selected() {
+        let answers: &[&[u8]] = &[&[0x04, 0x00], &[1, 2, 3, 4, 5]];
+        let mut script = Script { answers, asked: 0 };
+        assert_eq!(find(&mut script), Err(garbled("BCC does not match")));
+        assert_eq!(script.asked, 2);
+    }
+
+    #[test]
+    fn a_card_that_never_completes_its_number_is_given_up_after_three_levels() {
+        let answers: &[&[u8]] = &[
+            &[0x84, 0x00],
+            &[0x88, 1, 2, 3, 0x88],
+            &[0x04, 0xda, 0x17],
+            &[0x88, 1, 2, 3, 0x88],
+            &[0x04, 0xda, 0x17],
+            &[0x88, 1, 2, 3, 0x88],
+            &[0x04, 0xda, 0x17],
+        ];
+        let mut script = Script { answers, asked: 0 };
+        assert_eq!(
+            find(&mut script),
+            Err(garbled("more than three cascade levels"))
+        );
+    }
+
     #[test]
     fn a_collision_is_found_behind_the_known_bits_or_refused() {
         assert_eq!(position(Clash::At(5), 0), Ok(5));

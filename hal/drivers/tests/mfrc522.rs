@@ -139,6 +139,18 @@ fn two_cards_that_differ_in_their_last_bit_give_one_of_them() {
 }
 
 #[test]
+fn a_second_collision_is_found_from_wherever_the_chip_counts() {
+    for count in [CollisionCount::UidStart, CollisionCount::ReceivedBytes] {
+        let mut rig = started();
+        rig.field.set_collision_count(count);
+        rig.place(&[1, 0x00, 3, 4]); // differs in bit 12
+        rig.place(&[1, 0x08, 3, 4]); // and these two in bit 14
+        let chosen = rig.place(&[1, 0x28, 3, 4]);
+        assert_eq!(rig.poll(), Ok(Some(chosen)), "{count:?}");
+    }
+}
+
+#[test]
 fn when_the_chosen_card_leaves_the_other_one_is_read() {
     let mut rig = started();
     let other = rig.place(&[1, 2, 3, 4]);
@@ -202,6 +214,17 @@ fn a_chip_that_goes_at_any_transaction_of_a_poll_is_noticed_by_the_next_one() {
         rig.field.set_fault(Fault::None);
         rig.start().unwrap();
         assert_eq!(rig.poll(), Ok(Some(card.clone())));
+    }
+}
+
+#[test]
+fn a_chip_that_goes_before_its_first_answer_is_told_in_the_same_poll() {
+    for at in 0..=6 {
+        let mut rig = started();
+        rig.place(&[1, 2, 3, 4]);
+        rig.field.set_fault(Fault::GoneAfter(at));
+        let cause = "version register reads 0xff";
+        assert_eq!(rig.poll(), Err(ReaderError::Gone { cause }), "gone at {at}");
     }
 }
 

@@ -73,7 +73,7 @@ fn a_tap_is_one_event_however_long_the_card_lies_there() {
     await_state(&bus, |state| state.trace.counters.polls > polls + 16);
     assert!(field.place(&card));
     assert_eq!(next(&events), tap(&card));
-    assert_eq!(bus.state().taps, 2);
+    await_state(&bus, |state| state.taps == 2);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_reader_that_is_gone_is_told_and_found_again_within_two_seconds() {
     field.set_fault(Fault::Gone);
     assert!(matches!(next(&events), DeviceEvent::ReaderGone { reader, .. } if reader == "door"));
     await_state(&bus, |state| state.trace.counters.gone > 2);
-    assert!(!bus.state().running && bus.state().cause.is_some());
+    await_state(&bus, |state| !state.running && state.cause.is_some());
     field.set_fault(Fault::None);
     let event = events.recv_timeout(Duration::from_millis(2_500));
     assert_eq!(event.as_ref(), Ok(&back()));

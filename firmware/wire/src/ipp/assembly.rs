@@ -215,7 +215,7 @@ fn begin(
     let name = String::from_utf8(name.to_vec()).map_err(|_| Fault::NameSyntax)?;
     list.push(Attribute {
         name,
-        values: Vec::new(),
+        values: Vec::with_capacity(1),
     });
     Ok(())
 }

@@ -27,6 +27,8 @@ pub struct CupsOptions<'a> {
     pub browsing: bool,
     /// `LogLevel debug2` instead of `info`.
     pub verbose: bool,
+    /// Its address; a free port on loopback if not set.
+    pub listen: Option<SocketAddr>,
     /// Runs it in this network.
     pub network: Option<&'a PrivateNetwork>,
 }
@@ -68,7 +70,7 @@ impl<'a> Cups<'a> {
     /// As [`Cups::start`].
     pub fn launch(folder: &Path, options: CupsOptions<'a>) -> Result<Self, BedError> {
         let daemon = installed_program("cupsd")?;
-        let address = free_address()?;
+        let address = options.listen.map_or_else(free_address, Ok)?;
         make_folders(folder)?;
         write(
             &folder.join("cupsd.conf"),
@@ -171,8 +173,29 @@ impl<'a> Cups<'a> {
     /// # Errors
     /// [`BedError::Failed`] with lp's message.
     pub fn lp(&self, queue: &str, file: &Path, options: &[&str]) -> Result<String, BedError> {
+        self.lp_from(None, queue, file, options)
+    }
+
+    /// The same in another user's name (`lp -U`).
+    ///
+    /// # Errors
+    /// As [`Cups::lp`].
+    pub fn lp_as(&self, user: &str, queue: &str, file: &Path) -> Result<String, BedError> {
+        self.lp_from(Some(user), queue, file, &[])
+    }
+
+    fn lp_from(
+        &self,
+        user: Option<&str>,
+        queue: &str,
+        file: &Path,
+        options: &[&str],
+    ) -> Result<String, BedError> {
         let mut command = self.client("lp")?;
         command.args(["-d", queue]);
+        if let Some(user) = user {
+            command.args(["-U", user]);
+        }
         options.iter().for_each(|option| {
             command.args(["-o", option]);
         });

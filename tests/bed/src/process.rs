@@ -86,6 +86,19 @@ impl BedError {
     }
 }
 
+/// An error with its causes, in one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut inner = error.source();
+    while let Some(error) = inner {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        inner = error.source();
+    }
+    text
+}
+
 /// Finds one of this workspace's own programs: beside the running program or test, or in
 /// `PLATEN_BIN_DIR` when that is set.
 ///

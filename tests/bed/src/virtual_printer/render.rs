@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use super::device::Device;
 use super::{JobRecord, Settings, raw};
-use crate::process::{BedError, installed_program};
+use crate::process::{BedError, chain, installed_program};
 use crate::raster::{self, RasterError};
 use crate::wait;
 
@@ -120,17 +120,6 @@ impl Renderer {
             device.record(&job);
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut inner = error.source();
-    while let Some(error) = inner {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        inner = error.source();
-    }
-    text
 }
 
 fn first_bytes(path: &Path) -> std::io::Result<Vec<u8>> {

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+# Every command of this project. `make` alone prints them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CARGO ?= cargo
+# What the tests and `make run` use, all from Debian.
+PACKAGES := cups-daemon cups-client cups-bsd cups-filters cups-core-drivers cups-ipp-utils \
+  avahi-daemon avahi-utils dbus ghostscript mupdf-tools qpdf iproute2 procps util-linux
+export PLATEN_PORT_BASE ONCE
+
+.PHONY: help deps build release run check test bench fuzz clean
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+deps: ## Install the Debian packages and cargo programs that are missing
+	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" \
+	  "(the version stands in Cargo.toml as rust-version), then try again." >&2; exit 1; }
+	@missing=""; for package in $(PACKAGES); do \
+	  dpkg-query -W -f='$${db:Status-Abbrev}' "$$package" 2>/dev/null | grep -q '^ii' \
+	    || missing="$$missing $$package"; done; \
+	command -v cc >/dev/null || missing="$$missing gcc libc6-dev"; \
+	if [ -n "$$missing" ]; then $(MAKE) install-packages MISSING="$$missing"; fi
+	@command -v cargo-nextest >/dev/null || $(CARGO) nextest --version >/dev/null 2>&1 \
+	  || $(CARGO) install --locked cargo-nextest
+
+# A policy-rc.d that forbids it keeps the packages from starting system services; it is taken away
+# again, unless the machine had one of its own.
+.PHONY: install-packages
+install-packages:
+	@command -v apt-get >/dev/null || { echo "These Debian packages are missing:$(MISSING)" >&2; exit 1; }
+	@root=""; if [ "$$(id -u)" -ne 0 ]; then command -v sudo >/dev/null \
+	    || { echo "As root: apt-get install$(MISSING)" >&2; exit 1; }; \
+	  root="sudo"; sudo -n true 2>/dev/null || echo "sudo will ask for your password:"; fi; \
+	policy=/usr/sbin/policy-rc.d; ours=""; \
+	if [ ! -e $$policy ]; then ours=yes; \
+	  printf '#!/bin/sh\nexit 101\n' | $$root tee $$policy >/dev/null; $$root chmod 755 $$policy; fi; \
+	trap '[ -z "$$ours" ] || $$root rm -f '$$policy EXIT; \
+	echo "installing:$(MISSING)"; \
+	install() { $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+	  --no-install-recommends $(MISSING) >/dev/null; }; \
+	install 2>/dev/null || { $$root apt-get update -qq && install; }
+
+build: deps ## Build everything, for work on it
+	@$(CARGO) build --workspace --bins
+
+release: deps ## Build everything, optimised
+	@$(CARGO) build --workspace --bins --release
+
+run: build ## An office on this machine: box, printer, client (ONCE=1 ends after the sample)
+	@exec target/debug/platen-office
+
+check: ## Format, lints and documentation, without tests
+	@$(CARGO) fmt --all --check
+	@$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+
+test: build check ## Everything: format, lints, all tests with real CUPS and Avahi
+	@$(CARGO) nextest run --workspace
+	@$(CARGO) test --workspace --doc --quiet
+	@echo "all tests passed"
+
+bench: deps ## Measure against cupsd in the same run
+	@$(CARGO) run --release -p platen-perf
+
+fuzz: ## Fuzz the parsers for a while (FUZZ_SECONDS=60 each)
+	@$(CARGO) run --release -p platen-fuzz
+
+clean: ## Remove what was built and what `make run` wrote
+	@$(CARGO) clean --quiet
+	@rm -rf run

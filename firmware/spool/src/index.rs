@@ -28,11 +28,13 @@ pub(crate) struct Row {
     pub(crate) has_body: bool,
 }
 
+/// The one row that says whether the others can be trusted, and how many they are: counting them
+/// at start would read the whole index into memory.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Mark {
     version: u8,
     clean: bool,
-    next: u32,
+    counts: Counts,
 }
 
 /// How a job ends.
@@ -74,7 +76,7 @@ impl Change {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Counts {
     next: u32,
     active: usize,
@@ -147,16 +149,10 @@ impl Index {
         let Some(mark) = mark.filter(|mark| mark.clean && mark.version == VERSION) else {
             return Ok(false);
         };
-        let (active, held) = (self.jobs.len()?, self.waiting.len()?);
-        if active != tickets {
+        if mark.counts.active != tickets {
             return Ok(false);
         }
-        *self.lock() = Counts {
-            next: mark.next,
-            active,
-            held,
-            history: self.history.len()?,
-        };
+        *self.lock() = mark.counts;
         Ok(true)
     }
 
@@ -190,28 +186,25 @@ impl Index {
 
     /// Durably says that from now on only the tickets can be trusted. Called before any change.
     pub(crate) fn mark_dirty(&self, minimum_next: JobNumber) -> Result<(), DatabaseError> {
-        let next = {
+        {
             let mut counts = self.lock();
             counts.next = counts.next.max(minimum_next.0).max(1);
-            counts.next
-        };
-        self.write_mark(false, next)
+        }
+        self.write_mark(false)
     }
 
     /// Durably says that the index is complete. Called after the last change.
     pub(crate) fn mark_clean(&self) -> Result<(), DatabaseError> {
         // Everything else first: the mark must be the last that is written.
         self.database.commit()?;
-        let next = self.lock().next;
-        self.write_mark(true, next)
+        self.write_mark(true)
     }
 
-    fn write_mark(&self, clean: bool, next: u32) -> Result<(), DatabaseError> {
-        let version = VERSION;
+    fn write_mark(&self, clean: bool) -> Result<(), DatabaseError> {
         let mark = Mark {
-            version,
+            version: VERSION,
             clean,
-            next,
+            counts: *self.lock(),
         };
         self.mark.insert(MARK_KEY, &mark)?;
         self.database.commit()

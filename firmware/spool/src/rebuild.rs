@@ -15,7 +15,7 @@ use crate::index::{Change, Index, Row};
 use crate::ticket::{DIR, Entry, Ticket, body_path, damaged_path, ticket_path};
 
 /// Jobs put into the index at once.
-const BATCH_JOBS: usize = 500;
+const BATCH_JOBS: usize = 100;
 /// Reading tickets is half waiting and half decryption.
 const READERS: usize = 2;
 

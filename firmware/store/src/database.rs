@@ -34,7 +34,8 @@ pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a table's name, at most.
 pub const TABLE_NAME_BYTES_MAX: usize = 32;
 
-const CACHE_BYTES: u64 = 4 * 1024 * 1024;
+// A hint: about four times as much is resident (measured with 50,000 jobs).
+const CACHE_BYTES: u64 = 2 * 1024 * 1024;
 const RECURSION_MAX: usize = 32;
 const DAMAGED_KEPT_MAX: usize = 2;
 /// In the directory: found damaged while in use, to be moved aside at the next start.

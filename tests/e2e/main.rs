@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The whole box with real programs around it: real clients, the production daemon with its real
+//! driver on a simulated chip, and a printer that is a program of its own.
+
+mod box_under_test;
+mod clients;
+mod conformance;
+mod crash;
+mod disk_full;
+mod hostile;
+mod main_job;
+mod secrets;
+mod trouble;

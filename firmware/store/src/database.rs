@@ -36,6 +36,9 @@ pub const TABLE_NAME_BYTES_MAX: usize = 32;
 
 // A hint: about four times as much is resident (measured with 50,000 jobs).
 const CACHE_BYTES: u64 = 2 * 1024 * 1024;
+/// Changes are refused when less is free. sled refuses every later write once one of its own met a
+/// full disk, so it must never meet one; it writes at most a few segments of 512 KiB at a time.
+pub const WRITE_RESERVE_BYTES: u64 = 4 * 1024 * 1024;
 const RECURSION_MAX: usize = 32;
 const DAMAGED_KEPT_MAX: usize = 2;
 /// In the directory: found damaged while in use, to be moved aside at the next start.
@@ -58,6 +61,9 @@ pub enum DatabaseError {
     /// sled reports an error; damage is marked and the database replaced at the next start.
     #[error("the database failed")]
     Sled(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The disk has less room than [`WRITE_RESERVE_BYTES`]: nothing was changed.
+    #[error("there is no room for the database to write")]
+    Full,
     /// A database that was made once has lost its first record.
     #[error("the database has lost its records")]
     Emptied,
@@ -92,6 +98,7 @@ impl DatabaseError {
     #[must_use]
     pub fn is_full(&self) -> bool {
         let inner = match self {
+            Self::Full => return true,
             Self::Disk { source, .. } => Some(source),
             Self::Sled(source) => match source.downcast_ref::<sled::Error>() {
                 Some(sled::Error::Io(source)) => Some(source),
@@ -235,7 +242,7 @@ impl Database {
     /// # Errors
     /// [`DatabaseError`].
     pub fn apply(&self, batch: Batch) -> Result<(), DatabaseError> {
-        self.inner.run(|sled| sled.apply_batch(batch.writes))
+        self.inner.write(|sled| sled.apply_batch(batch.writes))
     }
 
     /// Makes every change so far survive a power cut. Blocks on the disk.
@@ -243,7 +250,7 @@ impl Database {
     /// # Errors
     /// [`DatabaseError`].
     pub fn commit(&self) -> Result<(), DatabaseError> {
-        self.inner.run(|sled| sled.flush())?;
+        self.inner.write(|sled| sled.flush())?;
         self.inner
             .file
             .sync_all()
@@ -258,6 +265,18 @@ impl Inner {
             self.mark_if_damaged(error);
         }
         result
+    }
+
+    fn write<T>(
+        &self,
+        call: impl FnOnce(&sled::Db) -> sled::Result<T>,
+    ) -> Result<T, DatabaseError> {
+        let figures = rustix::fs::fstatvfs(&self.file)
+            .map_err(|error| disk_error(&self.path, error.into()))?;
+        if figures.f_bavail.saturating_mul(figures.f_frsize) < WRITE_RESERVE_BYTES {
+            return Err(DatabaseError::Full);
+        }
+        self.run(call)
     }
 
     fn mark_if_damaged(&self, error: &DatabaseError) {
@@ -362,7 +381,10 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
     /// [`DatabaseError`].
     pub fn insert(&self, key: &[u8], value: &V) -> Result<(), DatabaseError> {
         let (place, sealed) = self.seal(key, value)?;
-        self.run(|sled| sled.insert(place, sealed)).map(drop)
+        self.database
+            .inner
+            .write(|sled| sled.insert(place, sealed))
+            .map(drop)
     }
 
     /// Removes a value; one that is not there is no error.
@@ -371,7 +393,10 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
     /// [`DatabaseError`].
     pub fn remove(&self, key: &[u8]) -> Result<(), DatabaseError> {
         let place = self.place(key)?;
-        self.run(|sled| sled.remove(place)).map(drop)
+        self.database
+            .inner
+            .write(|sled| sled.remove(place))
+            .map(drop)
     }
 
     /// The value of a key.
@@ -446,7 +471,7 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
     /// # Errors
     /// [`DatabaseError`].
     pub fn clear(&self) -> Result<(), DatabaseError> {
-        self.run(|sled| {
+        self.database.inner.write(|sled| {
             sled.scan_prefix(self.front()).try_for_each(|row| {
                 let (place, _) = row?;
                 sled.remove(place).map(drop)

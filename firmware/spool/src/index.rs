@@ -115,7 +115,7 @@ fn waiting_key(job: &Job) -> Vec<u8> {
 fn waits_for_owner(row: &Row) -> bool {
     match row.job.state {
         JobState::PendingHeld => row.has_body,
-        JobState::ProcessingStopped => row.job.reason == JobStateReason::Interrupted,
+        JobState::ProcessingStopped => true,
         _ => false,
     }
 }

@@ -6,8 +6,8 @@
 //! fsync and the only way to flush; every call runs under a guard that turns a panic into an
 //! error; a database that does not open, or was found damaged while in use, is moved aside and an
 //! empty one takes its place. A file whose end was cut off opens as an older state of itself: who
-//! must know keeps a record that is written last (the spool's clean mark). Values are sealed; table names and keys are not, so keys are ids or
-//! keyed hashes.
+//! must know keeps a record that is written last (the spool's clean mark). Values are sealed; table
+//! names and keys are not, so keys are ids or keyed hashes.
 
 use std::fs::{self, File};
 use std::io;

@@ -144,7 +144,7 @@ fn a_job_with_copies_goes_to_the_printer_with_its_copies() {
     cups.lp(
         "platen",
         &document,
-        &["-n", "3", "-o", "sides=two-sided-long-edge"],
+        &["copies=3", "sides=two-sided-long-edge"],
     )
     .unwrap();
     let jobs = office.wait_for_jobs("a counted job", |jobs| {

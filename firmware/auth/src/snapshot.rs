@@ -14,8 +14,9 @@ use crate::user::{USERS_MAX, User};
 /// Version of the format this program writes.
 pub(crate) const VERSION: u16 = 1;
 
-const FILE: &str = "directory.sealed";
-const FILE_NEW: &str = "directory.sealed.new";
+const FOLDER: &str = "users";
+const FILE: &str = "users/directory.sealed";
+const FILE_NEW: &str = "users/directory.sealed.new";
 const MAGIC: [u8; 8] = *b"PLATENDR";
 const HEADER_BYTES: usize = 36;
 /// Users sealed together.
@@ -64,6 +65,7 @@ pub(crate) fn write<'a>(
 ) -> Result<(), DirectoryError> {
     let (fresh, place) = (Path::new(FILE_NEW), Path::new(FILE));
     let failed = |error| DirectoryError::disk(place, error);
+    disk.create_dir(Path::new(FOLDER)).map_err(failed)?;
     disk.remove(fresh).map_err(failed)?;
     let mut file = disk.create(fresh).map_err(failed)?;
     let written = write_blocks(&mut *file, sealer, summary, users);
@@ -74,7 +76,7 @@ pub(crate) fn write<'a>(
         return Err(error);
     }
     disk.rename(fresh, place).map_err(failed)?;
-    disk.sync_dir(Path::new("")).map_err(failed)
+    disk.sync_dir(Path::new(FOLDER)).map_err(failed)
 }
 
 fn write_blocks<'a>(

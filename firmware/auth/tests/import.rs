@@ -237,7 +237,7 @@ fn twenty_thousand_users_are_found_within_the_budget() {
         assert_eq!(given.who(&format!("{n:014x}")), format!("user{n}"));
     }
     let each = (clock() - started) / lookups;
-    let size = std::fs::metadata(given.disk.root().join("directory.sealed"))
+    let size = std::fs::metadata(given.disk.root().join("users/directory.sealed"))
         .unwrap()
         .len();
     println!("import {imported:?}, lookup {each:?}, file {size} bytes");
@@ -332,7 +332,7 @@ fn a_changed_or_cut_directory_file_is_refused() {
         .import(&b"user,card\nann,deadbeef\n"[..], card)
         .unwrap();
     drop(directory);
-    let path = Path::new("directory.sealed");
+    let path = Path::new("users/directory.sealed");
     let whole = disk
         .files()
         .into_iter()

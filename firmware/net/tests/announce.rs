@@ -13,7 +13,6 @@ fn example(name: &str) -> PathBuf {
 }
 
 #[test]
-#[ignore = "needs root, avahi-daemon, avahi-utils and dbus-daemon"]
 fn avahi_finds_both_services_by_both_subtypes_until_goodbye() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/announce_avahi.sh");
     let output = Command::new("unshare")

@@ -108,7 +108,7 @@ fn open_state(config: &Config, clock: &Arc<dyn Clock>) -> Result<State, StartErr
     lock(data)?;
     let disk: Arc<dyn Disk> = Arc::new(disk);
     let keys = Arc::new(Keys::open(&*disk)?);
-    let (database, outcome) = Database::open(&data.join("index"), &keys)?;
+    let (database, outcome) = Database::open(&data.join("database"), &keys)?;
     let (ledger, report) = Ledger::open(Arc::clone(&disk), Arc::clone(&keys), Arc::clone(clock))?;
     let limits = SpoolLimits {
         body_octets_max: config.ipp.max_document_mib.saturating_mul(1 << 20),

@@ -20,7 +20,7 @@ use crate::seal::{Algorithm, KEY_BYTES, SealError, Sealer, expand, random_bytes}
 pub const KEY_FILE: &str = "keys/box.key";
 /// Directories whose contents open with the box key only: with something in one of them, a missing
 /// key file is an error and not a first start.
-pub const SEALED_DIRS: [&str; 3] = ["jobs", "ledger", "database"];
+pub const SEALED_DIRS: [&str; 4] = ["jobs", "ledger", "database", "users"];
 
 const KEY_DIR: &str = "keys";
 const KEY_FILE_NEW: &str = "keys/box.key.new";

@@ -52,10 +52,16 @@ impl JobFrame {
         match self.duplex {
             None => {}
             Some(Binding::LongEdge) => {
-                lines.extend(["SET DUPLEX=ON".to_owned(), "SET BINDING=LONGEDGE".to_owned()]);
+                lines.extend([
+                    "SET DUPLEX=ON".to_owned(),
+                    "SET BINDING=LONGEDGE".to_owned(),
+                ]);
             }
             Some(Binding::ShortEdge) => {
-                lines.extend(["SET DUPLEX=ON".to_owned(), "SET BINDING=SHORTEDGE".to_owned()]);
+                lines.extend([
+                    "SET DUPLEX=ON".to_owned(),
+                    "SET BINDING=SHORTEDGE".to_owned(),
+                ]);
             }
         }
         if self.grayscale {

@@ -156,46 +156,50 @@ fn sample_documents() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// A test of the report that is being read.
+#[derive(Default)]
+struct Reading {
+    name: String,
+    skipped: bool,
+    /// Its own `Successful` has been read; the next one is the whole run's.
+    decided: bool,
+    errors: Vec<String>,
+}
+
 /// Reads the property list that ipptool writes: an array of dictionaries under `Tests`, each with
-/// `Name`, `Successful`, perhaps `Skipped` and `Errors`. Only the outermost level matters, so a
-/// reader of lines is enough: ipptool writes one element a line.
+/// `Name`, `Successful`, perhaps `Skipped` and, further down, `Errors`. ipptool writes one element
+/// a line, so a reader of lines is enough.
 fn read_report(text: &str) -> Score {
     let mut score = Score::default();
     let mut lines = text.lines().peekable();
-    let mut test: Option<(String, bool, Vec<String>)> = None;
+    let mut test: Option<Reading> = None;
     while let Some(line) = lines.next() {
         let value = lines.peek().copied().unwrap_or_default();
-        match line.trim() {
-            "<key>Name</key>" => {
+        match (line.trim(), &mut test) {
+            ("<key>Name</key>", _) => {
                 finish(test.take(), &mut score);
-                test = Some((string(value), false, Vec::new()));
+                let name = string(value);
+                test = Some(Reading {
+                    name,
+                    ..Reading::default()
+                });
             }
-            "<key>Skipped</key>" if value.contains("true") => {
-                if let Some((_, skipped, _)) = &mut test {
-                    *skipped = true;
+            ("<key>Skipped</key>", Some(test)) => test.skipped = value.contains("true"),
+            ("<key>Successful</key>", Some(test)) if !test.decided => {
+                test.decided = true;
+                if value.contains("false") {
+                    // The reasons, where there are any, take this one's place.
+                    test.errors.push("no reason given".to_owned());
                 }
             }
-            "<key>Errors</key>" => {
+            ("<key>Errors</key>", Some(test)) => {
                 let errors = lines
                     .by_ref()
                     .skip(1)
-                    .take_while(|line| !line.contains("</array>"))
-                    .map(string)
-                    .collect();
-                if let Some((_, _, known)) = &mut test {
-                    *known = errors;
-                }
+                    .take_while(|line| !line.contains("</array>"));
+                test.errors = errors.map(string).collect();
             }
-            "<key>Successful</key>" => {
-                let good = value.contains("true");
-                if let Some((name, skipped, mut errors)) = test.take() {
-                    if !good && !skipped && errors.is_empty() {
-                        errors.push("no reason given".to_owned());
-                    }
-                    finish(Some((name, skipped, errors)), &mut score);
-                }
-            }
-            "<key>ErrorMessage</key>" => score.stopped = Some(string(value)),
+            ("<key>ErrorMessage</key>", _) => score.stopped = Some(string(value)),
             _ => {}
         }
     }
@@ -203,11 +207,11 @@ fn read_report(text: &str) -> Score {
     score
 }
 
-fn finish(test: Option<(String, bool, Vec<String>)>, score: &mut Score) {
+fn finish(test: Option<Reading>, score: &mut Score) {
     match test {
-        Some((name, true, _)) => score.skipped.push(name),
-        Some((name, false, errors)) if errors.is_empty() => score.passed.push(name),
-        Some((name, false, errors)) => score.failed.push((name, errors)),
+        Some(test) if test.skipped => score.skipped.push(test.name),
+        Some(test) if test.errors.is_empty() => score.passed.push(test.name),
+        Some(test) => score.failed.push((test.name, test.errors)),
         None => {}
     }
 }
@@ -219,4 +223,24 @@ fn string(line: &str) -> String {
         .replace("&lt;", "<")
         .replace("&gt;", ">")
         .replace("&amp;", "&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPORT: &str = "<dict>\n<key>Tests</key>\n<array>\n<dict>\n<key>Name</key>\n\
+        <string>first</string>\n<key>RequestAttributes</key>\n<array>\n</array>\n\
+        <key>Successful</key>\n<false />\n<key>Errors</key>\n<array>\n\
+        <string>EXPECTED: job-id</string>\n</array>\n</dict>\n<dict>\n<key>Name</key>\n\
+        <string>second</string>\n<key>Successful</key>\n<true />\n</dict>\n</array>\n\
+        <key>Successful</key>\n<false />\n</dict>\n";
+
+    #[test]
+    fn a_failure_keeps_its_reason_and_the_run_s_verdict_is_nobody_s() {
+        let score = read_report(REPORT);
+        let reason = vec!["EXPECTED: job-id".to_owned()];
+        assert_eq!(score.failed, [("first".to_owned(), reason)]);
+        assert_eq!(score.passed, ["second"]);
+    }
 }

@@ -318,3 +318,88 @@ impl Client {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n\x02\0\0\0\0\0\0\x01\x03";
+    const BUSY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n\x02\0\x05\x07\0\0\0\x01\x03";
+    const FULL: &[u8] = b"HTTP/1.1 503 Full\r\nContent-Length: 0\r\n\r\n";
+
+    /// Reads requests of `length` bytes and gives one answer after the other, each on a
+    /// connection of its own unless `keep`. An empty answer is a connection that closes.
+    fn served(
+        length: usize,
+        keep: bool,
+        answers: &'static [&'static [u8]],
+        order: impl FnOnce(SocketAddr) -> Outcome,
+    ) -> Outcome {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let address = listener.local_addr().expect("a port");
+        let server = thread::spawn(move || {
+            let mut open: Option<TcpStream> = None;
+            for answer in answers {
+                let kept = open.take().filter(|_| keep);
+                let mut peer = kept.unwrap_or_else(|| listener.accept().expect("a client").0);
+                let mut request = vec![0; length];
+                peer.read_exact(&mut request).expect("a whole request");
+                assert!(request.iter().all(|&byte| byte == b'x'));
+                peer.write_all(answer).expect("sent");
+                open = Some(peer);
+            }
+        });
+        let outcome = order(address);
+        server.join().expect("all served");
+        outcome
+    }
+
+    fn order(address: SocketAddr, request: &[u8], jobs: usize, keep_alive: bool) -> Outcome {
+        let limit = Duration::from_secs(20);
+        let order = Order {
+            address,
+            request,
+            jobs,
+            clients: 1,
+            keep_alive,
+            time_limit: limit,
+            answer_limit: limit,
+        };
+        run(order, &mut |_| {}).expect("an epoll")
+    }
+
+    #[test]
+    fn each_kind_of_answer_is_counted_as_what_it_is() {
+        let request = vec![b'x'; 20_000];
+        let answers: &[&[u8]] = &[OK, BUSY, FULL, b"", OK];
+        let outcome = served(request.len(), false, answers, |at| {
+            order(at, &request, 5, false)
+        });
+        assert_eq!((outcome.accepted, outcome.latencies.len()), (2, 2));
+        assert_eq!(outcome.refused, BTreeMap::from([(Status::BUSY, 1)]));
+        assert_eq!(outcome.http_refused, BTreeMap::from([(503, 1)]));
+        assert_eq!(outcome.failed.values().sum::<usize>(), 1);
+        assert_eq!(outcome.not_accepted(), 3);
+    }
+
+    #[test]
+    fn large_requests_arrive_whole_over_one_kept_connection() {
+        let request = vec![b'x'; 3 * SENDFILE_FROM];
+        let outcome = served(request.len(), true, &[OK, OK], |at| {
+            order(at, &request, 2, true)
+        });
+        assert_eq!((outcome.accepted, outcome.not_accepted()), (2, 0));
+    }
+
+    #[test]
+    fn a_server_that_is_not_there_fails_every_job_and_ends() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let address = listener.local_addr().expect("a port");
+        drop(listener);
+        let outcome = order(address, b"x", 3, false);
+        assert_eq!((outcome.accepted, outcome.not_accepted()), (0, 3));
+    }
+}

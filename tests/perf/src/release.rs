@@ -22,6 +22,9 @@ use crate::statistics::Spread;
 const DELIVERY_LIMIT: Duration = Duration::from_secs(10); // far above any bar; then it is missed
 const END_LIMIT: Duration = Duration::from_secs(10);
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// The simulated hand holds no card to the reader sooner than half a second after the last: its
+/// wait must be over before a tap is timed.
+const CARD_AWAY: Duration = Duration::from_millis(600);
 const FIRST_ENDED_STATE: i32 = 7; // RFC 8011 §5.3.7: canceled, aborted and completed are 7, 8, 9
 
 /// How the server is told to release.
@@ -64,6 +67,8 @@ pub struct ReleaseReport {
     pub missed: usize,
     /// Until the answer to the release, or the decision about the tap.
     pub answer: Spread,
+    /// From that answer until the document's first byte; zero where the byte was faster.
+    pub after_answer: Spread,
     /// Until the document's first byte at the printer.
     pub first_byte: Spread,
     /// Until the end of the connection to the printer.
@@ -77,12 +82,16 @@ pub struct ReleaseReport {
 /// come out is no error: it is counted.
 pub fn run(plan: &Plan<'_>, sink: &Sink, clock: Stopwatch) -> io::Result<ReleaseReport> {
     let (mut answers, mut firsts, mut lasts) = (Vec::new(), Vec::new(), Vec::new());
+    let mut afters = Vec::new();
     let (mut missed, begun) = (0, clock.elapsed());
     for _ in 0..plan.jobs {
         if clock.elapsed().saturating_sub(begun) > plan.time_limit {
             break;
         }
         let job = hold(plan)?;
+        if let Way::Tap { .. } = plan.way {
+            smol::block_on(smol::Timer::after(CARD_AWAY));
+        }
         sink.forget();
         let asked = clock.elapsed();
         let answered = ask(plan, job).map(|()| clock.elapsed());
@@ -100,6 +109,7 @@ pub fn run(plan: &Plan<'_>, sink: &Sink, clock: Stopwatch) -> io::Result<Release
             continue;
         };
         answers.push(answered.saturating_sub(asked));
+        afters.push(first_byte.saturating_sub(answered));
         firsts.push(first_byte.saturating_sub(asked));
         lasts.push(last_byte.saturating_sub(asked));
         wait_for_end(plan, job)?;
@@ -108,6 +118,7 @@ pub fn run(plan: &Plan<'_>, sink: &Sink, clock: Stopwatch) -> io::Result<Release
         document_octets: plan.document.len(),
         missed,
         answer: Spread::of(&mut answers),
+        after_answer: Spread::of(&mut afters),
         first_byte: Spread::of(&mut firsts),
         last_byte: Spread::of(&mut lasts),
     })
@@ -184,6 +195,7 @@ impl fmt::Display for ReleaseReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "missed     {}", self.missed)?;
         writeln!(f, "answer     {}", self.answer)?;
+        writeln!(f, "after it   {}", self.after_answer)?;
         writeln!(f, "first byte {}", self.first_byte)?;
         write!(f, "last byte  {}", self.last_byte)
     }

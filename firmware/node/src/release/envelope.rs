@@ -21,10 +21,18 @@ impl Envelope {
         let frame = frame(job, printer);
         if printer.pjl && job.format == "application/pdf" && frame.is_needed() {
             let (opening, closing) = (frame.opening("PDF"), frame.closing());
-            return Self { opening, closing, sendings: 1 };
+            return Self {
+                opening,
+                closing,
+                sendings: 1,
+            };
         }
         let (opening, closing) = (Vec::new(), Vec::new());
-        Self { opening, closing, sendings: job.options.copies.max(1) }
+        Self {
+            opening,
+            closing,
+            sendings: job.options.copies.max(1),
+        }
     }
 }
 
@@ -52,10 +60,16 @@ mod tests {
             id: JobId::from_parts(0, &[0; 10]),
             number: JobNumber(1),
             name: String::new(),
-            owner: Owner { name: String::new(), key: OwnerKey([0; 16]) },
+            owner: Owner {
+                name: String::new(),
+                key: OwnerKey([0; 16]),
+            },
             format: format.to_owned(),
             octets: 1,
-            options: JobOptions { copies, ..JobOptions::default() },
+            options: JobOptions {
+                copies,
+                ..JobOptions::default()
+            },
             state: JobState::Pending,
             reason: JobStateReason::JobQueued,
             target: None,
@@ -73,7 +87,11 @@ mod tests {
 
     #[test]
     fn a_job_without_wishes_passes_unchanged() {
-        let bare = Envelope { opening: Vec::new(), closing: Vec::new(), sendings: 1 };
+        let bare = Envelope {
+            opening: Vec::new(),
+            closing: Vec::new(),
+            sendings: 1,
+        };
         assert_eq!(envelope("application/pdf", 1, PJL), bare);
     }
 

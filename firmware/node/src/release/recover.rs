@@ -54,13 +54,19 @@ pub(crate) fn recover(
     }
     interrupted.extend(report.stopped.iter().map(|(job, _)| *job));
     spool.mark_interrupted(&interrupted)?;
-    let open = report.open_releases.iter().map(|open| (open.job, open.attempt));
+    let open = report
+        .open_releases
+        .iter()
+        .map(|open| (open.job, open.attempt));
     Ok(report.stopped.iter().copied().chain(open).collect())
 }
 
 fn ended_state(outcome: Outcome) -> (JobState, JobStateReason) {
     match outcome {
-        Outcome::Completed => (JobState::Completed, JobStateReason::JobCompletedSuccessfully),
+        Outcome::Completed => (
+            JobState::Completed,
+            JobStateReason::JobCompletedSuccessfully,
+        ),
         Outcome::Canceled => (JobState::Canceled, JobStateReason::JobCanceledByUser),
         _ => (JobState::Aborted, JobStateReason::AbortedBySystem),
     }

@@ -211,7 +211,10 @@ impl Release<'_> {
             let body = self.shop.spool.body(self.job.number)?;
             let report = self.send(body, port.open()?, &envelope)?;
             total.octets += report.octets;
-            total.impressions = total.impressions.zip(report.impressions).map(|(a, b)| a + b);
+            total.impressions = total
+                .impressions
+                .zip(report.impressions)
+                .map(|(a, b)| a + b);
         }
         Ok(total)
     }

@@ -17,9 +17,10 @@ use super::refusal::Refusal;
 use crate::node::Node;
 use crate::release::Target;
 
-/// What a refused client may still send before its connection is closed.
-const DISCARD_OCTETS: u64 = 1 << 20;
-const DISCARD_LIMIT: Duration = Duration::from_secs(2);
+/// What a refused client may still send before its connection is closed. Clients read the answer
+/// only after the last byte of their document, so a refusal that closes earlier is not seen.
+const DISCARD_OCTETS: u64 = 64 << 20;
+const DISCARD_LIMIT: Duration = Duration::from_secs(10);
 /// Name of a job's owner where the client gives none (RFC 8011 §9.3 leaves it to the printer).
 const ANONYMOUS: &str = "anonymous";
 

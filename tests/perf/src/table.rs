@@ -209,7 +209,7 @@ mod tests {
         };
         assert!(row("cupsd  ").contains(&"2.00".to_owned()), "{text}");
         assert!(row("cupsd, synced").contains(&"–".to_owned()), "{text}");
-        assert!(text.contains("SyncOnClose No"));
+        assert!(text.contains("cupsd has no such mode"));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! Each round has a user of its own who taps once, so that nobody ever asks for a second print: a
 //! second copy at the printer can only be the box's fault.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -20,9 +20,10 @@ use platen_bed::documents::Noise;
 use platen_bed::printer::VirtualPrinter;
 use platen_bed::process::own_program;
 use platen_bed::wait;
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::box_under_test::{SOON, ctl};
+use crate::box_under_test::{SOON, ctl, files_below};
 
 /// Kills in one run of the test.
 const ROUNDS: u32 = 200;
@@ -86,7 +87,7 @@ fn rest(time: Duration) {
 }
 
 /// Sends jobs until the box is gone. Gives the names of those answered `successful-ok`.
-fn start_client(ipp: SocketAddr, round: u32, client: u32) -> thread::JoinHandle<Vec<String>> {
+fn start_client(ipp: SocketAddr, round: u32, client: u32) -> thread::JoinHandle<Vec<Accepted>> {
     thread::spawn(move || {
         let mut accepted = Vec::new();
         for number in 0.. {
@@ -94,17 +95,51 @@ fn start_client(ipp: SocketAddr, round: u32, client: u32) -> thread::JoinHandle<
             // Some fill several sealed chunks, most fit into one.
             let octets = if number % 4 == 3 { 300_000 } else { 9_000 };
             match send(ipp, &format!("user{round}"), &name, octets) {
-                Some(true) => accepted.push(name),
-                Some(false) => {}
-                None => break,
+                Sent::Accepted(number) => accepted.push(Accepted { name, number }),
+                Sent::Refused => {}
+                Sent::Gone => break,
             }
         }
         accepted
     })
 }
 
-/// Print-Job with a document of `octets` that begins with its name. `None`: the box is gone.
-fn send(ipp: SocketAddr, user: &str, name: &str, octets: usize) -> Option<bool> {
+/// A job that was answered `successful-ok`.
+#[derive(Debug)]
+struct Accepted {
+    name: String,
+    number: u32,
+}
+
+/// What became of a Print-Job.
+enum Sent {
+    Accepted(u32),
+    Refused,
+    /// No whole answer: the box is gone.
+    Gone,
+}
+
+/// Print-Job with a document of `octets` that begins with its name.
+fn send(ipp: SocketAddr, user: &str, name: &str, octets: usize) -> Sent {
+    match exchange(ipp, &request(user, name, octets)) {
+        None => Sent::Gone,
+        Some(answer) if answer.get(2..4) != Some(&[0, 0]) => Sent::Refused,
+        Some(answer) => Sent::Accepted(job_id(&answer)),
+    }
+}
+
+/// The value of `job-id`: name, length 4, big endian.
+fn job_id(answer: &[u8]) -> u32 {
+    let name = b"job-id\0\x04";
+    let at = answer
+        .windows(name.len())
+        .position(|window| window == name)
+        .unwrap()
+        + name.len();
+    u32::from_be_bytes(answer[at..at + 4].try_into().unwrap())
+}
+
+fn request(user: &str, name: &str, octets: usize) -> Vec<u8> {
     let mut body = vec![2, 0, 0, 2, 0, 0, 0, 1, 1];
     for (tag, key, value) in [
         (0x47, "attributes-charset", "utf-8"),
@@ -122,6 +157,11 @@ fn send(ipp: SocketAddr, user: &str, name: &str, octets: usize) -> Option<bool> 
     }
     body.push(3);
     body.extend(document(name, octets));
+    body
+}
+
+/// Posts a request and gives the whole answer's body.
+fn exchange(ipp: SocketAddr, body: &[u8]) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect(ipp).ok()?;
     let head = format!(
         "POST /ipp/print HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/ipp\r\n\
@@ -129,11 +169,12 @@ fn send(ipp: SocketAddr, user: &str, name: &str, octets: usize) -> Option<bool> 
         body.len()
     );
     stream.write_all(head.as_bytes()).ok()?;
-    stream.write_all(&body).ok()?;
+    stream.write_all(body).ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
     let start = answer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    Some(answer.get(start + 2..start + 4)? == [0, 0])
+    answer.get(start..start + 8)?;
+    Some(answer.split_off(start))
 }
 
 fn document(name: &str, octets: usize) -> Vec<u8> {
@@ -159,27 +200,37 @@ fn start_tap(socket: PathBuf, card: String, after: Duration) -> thread::JoinHand
 }
 
 /// Every accepted job in its place, and nothing printed twice.
-fn check(daemon: &Daemon, printer: &VirtualPrinter, accepted: &[String]) {
-    let states = states(daemon);
-    let copies = wait::until("the printer to be idle", SOON, || {
+fn check(daemon: &Daemon, printer: &VirtualPrinter, accepted: &[Accepted]) {
+    wait::until("the printer to be idle", SOON, || {
         Ok::<_, platen_bed::BedError>((printer.status()?.receiving == 0).then_some(()))
     })
-    .map(|()| copies(printer))
     .unwrap();
+    let (states, copies) = (states(daemon), copies(printer));
+    let completed = completed_in_journal(daemon);
     let mut seen = BTreeMap::<&str, u32>::new();
-    for name in accepted {
-        let state = states.get(name).map(String::as_str);
+    for Accepted { name, number } in accepted {
         let (begun, whole) = copies.get(name).copied().unwrap_or_default();
         assert!(begun <= 1, "{name} went to the printer {begun} times");
+        let state = match states.get(number).map(String::as_str) {
+            // Ended jobs are remembered by the index, which is rebuilt without them after a kill.
+            None if completed.contains(number) => "completed",
+            state => state.unwrap_or("lost"),
+        };
         match state {
-            Some("pending-held") => assert_eq!(begun, 0, "{name} waits, but was printed"),
-            Some("processing-stopped") => {}
-            Some("completed") => assert_eq!(whole, 1, "{name} is completed, but not printed"),
-            other => panic!("{name} was accepted and is now {other:?}"),
+            "pending-held" => assert_eq!(begun, 0, "{name} waits, but was printed"),
+            "processing-stopped" => {}
+            "completed" => assert_eq!(whole, 1, "{name} is completed, but not printed"),
+            other => panic!("{name} was accepted and is now {other}"),
         }
-        *seen.entry(state.unwrap_or_default()).or_default() += 1;
+        *seen.entry(state).or_default() += 1;
     }
     println!("states at the end: {seen:?}");
+    for state in ["pending-held", "processing-stopped", "completed"] {
+        assert!(
+            seen.contains_key(state),
+            "no kill left a job {state}: the test is too tame"
+        );
+    }
     let verify = &ctl(daemon, &["verify"])[0];
     assert_eq!(
         verify["faults"].as_array().map(Vec::len),
@@ -189,22 +240,44 @@ fn check(daemon: &Daemon, printer: &VirtualPrinter, accepted: &[String]) {
     assert!(verify["bodies"].as_u64() > Some(0), "{verify}");
 }
 
-fn states(daemon: &Daemon) -> BTreeMap<String, String> {
+/// By job number: the state that the box shows.
+fn states(daemon: &Daemon) -> BTreeMap<u32, String> {
     let jobs = ctl(daemon, &["jobs", "--all"]);
-    let pair = |job: &serde_json::Value| {
+    let pair = |job: &Value| {
         (
-            job["name"].as_str().unwrap().to_owned(),
+            number(&job["number"]),
             job["state"].as_str().unwrap().to_owned(),
         )
     };
     jobs.iter().map(pair).collect()
 }
 
+/// Jobs that the journal has as charged, each once.
+fn completed_in_journal(daemon: &Daemon) -> BTreeSet<u32> {
+    let mut completed = BTreeSet::new();
+    for line in ctl(daemon, &["journal"]) {
+        let settled = &line["entry"]["settled"];
+        if settled["charged"] == true {
+            assert!(
+                completed.insert(number(&settled["number"])),
+                "charged twice: {line}"
+            );
+        }
+    }
+    completed
+}
+
+fn number(value: &Value) -> u32 {
+    value.as_u64().unwrap().try_into().unwrap()
+}
+
 /// By job name: how often its first bytes came to the printer, and how often it came whole.
 fn copies(printer: &VirtualPrinter) -> BTreeMap<String, (u32, u32)> {
     let mut copies = BTreeMap::<String, (u32, u32)>::new();
-    for record in printer.jobs().unwrap() {
-        let bytes = printer.wire_bytes(&record).unwrap();
+    for (path, bytes) in files_below(printer.folder()) {
+        if path.extension().is_none_or(|ending| ending != "bin") {
+            continue;
+        }
         let Some(line) = bytes.split(|byte| *byte == b'\n').nth(1) else {
             continue;
         };

@@ -17,6 +17,7 @@ usage: platenctl [--json] [--socket PATH] COMMAND
   cancel NUMBER...        delete jobs
   tap UID                 hold a simulated card to the simulated reader (board 'sim')
   users import FILE.csv   add or change users and cards; columns: user,name,card,aliases,active
+  journal [FROM]          entries of the journal, one JSON object a line, from a sequence number on
   verify                  check the journal's hash chain and every sealed document
   ring DEVICE             a driver's last steps, for support
   count FILE...           page counts of documents; needs no daemon
@@ -47,6 +48,7 @@ pub(crate) enum Command {
     Cancel { numbers: Vec<u32> },
     Tap { uid: String },
     ImportUsers { file: PathBuf },
+    Journal { from: u64 },
     Verify,
     Ring { device: String },
     Count { files: Vec<PathBuf> },
@@ -92,6 +94,9 @@ fn command(words: Vec<OsString>, all: bool) -> Result<Command, Error> {
         },
         "ring" => Command::Ring {
             device: words.next().ok_or("ring needs a device")?.string()?,
+        },
+        "journal" => Command::Journal {
+            from: words.next().map_or(Ok(1), |w| w.parse())?,
         },
         "cancel" => Command::Cancel {
             numbers: numbers(&mut words)?,

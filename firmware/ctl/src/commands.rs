@@ -53,6 +53,7 @@ pub(crate) fn run(command: &Command, call: &Call) -> Outcome {
             }
             Command::Cancel { numbers } => cancel(&client, numbers).await,
             Command::ImportUsers { file } => import(&client, call, file).await,
+            Command::Journal { from } => journal(&client, *from).await,
             Command::Verify => verify(&client, call).await,
             Command::Ring { device } => {
                 let ring: serde_json::Value = client.get(&format!("/v1/ring/{device}")).await?;
@@ -76,14 +77,32 @@ fn tell<T: Serialize>(call: &Call, answer: &T, as_text: impl Fn(&T)) -> Outcome 
 }
 
 async fn jobs(client: &LocalClient, call: &Call, all: bool) -> Outcome {
-    let path = if all { "/v1/jobs?all=1" } else { "/v1/jobs" };
-    let jobs: Vec<JobEntry> = client.get(path).await?;
+    let mut jobs = pages(client, "/v1/jobs", |last| last.checked_add(1)).await?;
+    if all {
+        jobs.extend(pages(client, "/v1/jobs/ended", |last| last.checked_sub(1)).await?);
+    }
     if call.json {
         jobs.iter().for_each(show::json);
     } else {
         show::jobs(&jobs);
     }
     Ok(Done::Well)
+}
+
+/// Every page of a list of jobs; `next` gives the number that the next page begins with.
+async fn pages(
+    client: &LocalClient,
+    path: &str,
+    next: impl Fn(u32) -> Option<u32>,
+) -> Result<Vec<JobEntry>, CommandError> {
+    let mut jobs: Vec<JobEntry> = client.get(path).await?;
+    let mut last = jobs.last().map(|job| job.number.0);
+    while let Some(first) = last.and_then(&next) {
+        let page: Vec<JobEntry> = client.get(&format!("{path}/from/{first}")).await?;
+        last = page.last().map(|job| job.number.0);
+        jobs.extend(page);
+    }
+    Ok(jobs)
 }
 
 async fn cancel(client: &LocalClient, numbers: &[u32]) -> Outcome {
@@ -119,6 +138,19 @@ async fn import(client: &LocalClient, call: &Call, file: &Path) -> Outcome {
     } else {
         Done::WithFaults
     })
+}
+
+/// All entries, page after page.
+async fn journal(client: &LocalClient, mut from: u64) -> Outcome {
+    loop {
+        let page: Vec<serde_json::Value> = client.get(&format!("/v1/journal/{from}")).await?;
+        page.iter().for_each(show::json);
+        let last = page.last().and_then(|entry| entry["sequence"].as_u64());
+        match last.and_then(|last| last.checked_add(1)) {
+            Some(next) => from = next,
+            None => return Ok(Done::Well),
+        }
+    }
 }
 
 async fn verify(client: &LocalClient, call: &Call) -> Outcome {

@@ -12,6 +12,7 @@ mod config;
 mod counting;
 mod devices;
 mod intake;
+mod listing;
 mod local;
 mod logger;
 mod maintenance;

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 use platen_model::local::Problem;
 use platen_net::{BodyLimits, BodyReader, ReplyBody, reply};
+use platen_spool::Which;
 use serde::Serialize;
 
 use crate::node::Node;
@@ -68,7 +69,20 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Answer {
     let words: Vec<&str> = path.split('/').filter(|word| !word.is_empty()).collect();
     match (request.method(), words.as_slice()) {
         (&Method::GET, ["v1", "status"]) => views::status(node),
-        (&Method::GET, ["v1", "jobs"]) => views::jobs(node, request.uri().query() == Some("all=1")),
+        (&Method::GET, ["v1", "jobs"]) => views::jobs(node, Which::NotCompleted, None),
+        (&Method::GET, ["v1", "jobs", "from", first]) => {
+            views::jobs(node, Which::NotCompleted, Some(first))
+        }
+        (&Method::GET, ["v1", "jobs", "ended"]) => views::jobs(node, Which::Completed, None),
+        (&Method::GET, ["v1", "jobs", "ended", "from", first]) => {
+            views::jobs(node, Which::Completed, Some(first))
+        }
+        (&Method::GET, ["v1", "journal", from]) => match from.parse() {
+            Ok(from) => views::journal(node, from).await,
+            Err(_) => Err(Refusal::bad_input(format!(
+                "'{from}' is no sequence number"
+            ))),
+        },
         (&Method::GET, ["v1", "verify"]) => views::verify(node).await,
         (&Method::GET, ["v1", "ring", device]) => views::ring(node, device),
         (&Method::POST, ["v1", "jobs", number, "cancel"]) => actions::cancel(node, number).await,

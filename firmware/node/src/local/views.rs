@@ -7,12 +7,16 @@ use std::sync::Arc;
 use platen_model::local::{JobEntry, Status, VerifyReport};
 use platen_model::{Chain, Job, JobNumber, JobState};
 use platen_spool::Which;
+use serde::Serialize;
 
 use super::{Answer, Refusal, json};
+use crate::listing::Listing;
 use crate::node::{Node, Reader};
 
 /// Jobs listed at once.
 const LISTED: usize = 1000;
+/// Journal entries told at once.
+const JOURNAL_PAGE: usize = 1000;
 
 pub(super) fn status(node: &Node) -> Answer {
     let shown = node.panel.shown();
@@ -37,13 +41,39 @@ pub(super) fn status(node: &Node) -> Answer {
     })
 }
 
-pub(super) fn jobs(node: &Node, all: bool) -> Answer {
-    let which = if all { Which::All } else { Which::NotCompleted };
-    let jobs = node
-        .spool
-        .jobs(which, LISTED, None)
-        .map_err(|error| Refusal::failed(&error))?;
+/// A page of jobs, from number `first` on: those that have not ended in order of arrival, or the
+/// ended ones that are remembered, newest first.
+pub(super) fn jobs(node: &Node, which: Which, first: Option<&str>) -> Answer {
+    let first = first.map(str::parse).transpose();
+    let first = first.map_err(|_| Refusal::bad_input("a job number is needed"))?;
+    let jobs = node.spool.jobs(which, LISTED, first.map(JobNumber));
+    let jobs = jobs.map_err(|error| Refusal::failed(&error))?;
     json(&jobs.into_iter().map(entry).collect::<Vec<_>>())
+}
+
+/// Entries of the journal from sequence number `from` on.
+pub(super) async fn journal(node: &Arc<Node>, from: u64) -> Answer {
+    let node = Arc::clone(node);
+    let entries = smol::unblock(move || node.ledger.entries(from, JOURNAL_PAGE)).await;
+    let entries = entries.map_err(|error| Refusal::failed(&error))?;
+    let lines = entries.into_iter().map(|recorded| JournalLine {
+        sequence: recorded.sequence,
+        at_unix_ms: recorded.at.unix_ms,
+        trusted: recorded.at.trusted,
+        hash: recorded.hash.to_string(),
+        entry: recorded.entry,
+    });
+    json(&lines.collect::<Vec<_>>())
+}
+
+/// One entry of the journal, as the local API tells it.
+#[derive(Serialize)]
+struct JournalLine {
+    sequence: u64,
+    at_unix_ms: u64,
+    trusted: bool,
+    hash: String,
+    entry: platen_ledger::Entry,
 }
 
 fn entry(job: Job) -> JobEntry {
@@ -97,24 +127,20 @@ fn verify_all(node: &Node) -> Result<VerifyReport, Refusal> {
         bodies: 0,
         faults: ledger.faults.iter().map(ToString::to_string).collect(),
     };
-    let mut first = None;
-    loop {
-        let jobs = node.spool.jobs(Which::NotCompleted, LISTED, first);
-        let jobs = jobs.map_err(|error| Refusal::failed(&error))?;
-        let Some(last) = jobs.last() else {
-            return Ok(report);
-        };
-        first = Some(JobNumber(last.number.0.saturating_add(1)));
-        for job in jobs.iter().filter(|job| job.octets > 0) {
-            match read_through(node, job) {
-                Ok(()) => report.bodies += 1,
-                Err(error) if still_there(node, job) => {
-                    report.faults.push(format!("job {}: {error}", job.number));
-                }
-                Err(_) => {} // Released or deleted meanwhile.
+    for job in Listing::active(&node.spool, None) {
+        let job = job.map_err(|error| Refusal::failed(&error))?;
+        if job.octets == 0 {
+            continue;
+        }
+        match read_through(node, &job) {
+            Ok(()) => report.bodies += 1,
+            Err(error) if still_there(node, &job) => {
+                report.faults.push(format!("job {}: {error}", job.number));
             }
+            Err(_) => {} // Released or deleted meanwhile.
         }
     }
+    Ok(report)
 }
 
 fn read_through(node: &Node, job: &Job) -> Result<(), String> {

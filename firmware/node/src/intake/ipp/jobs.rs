@@ -3,18 +3,17 @@
 //! Release-Job (RFC 8011 §4.2.6, §4.3.3 to §4.3.6), Cancel-Current-Job, Cancel-My-Jobs.
 
 use platen_model::{Job, JobNumber, JobState, JobStateReason};
-use platen_spool::Which;
 use platen_wire::ipp::{Attribute, GroupTag, Message, Status};
 
 use super::exchange::{Exchange, Queue};
 use super::refusal::Refusal;
 use super::view;
+use crate::listing::Listing;
 
 /// Jobs in one answer, whatever the client asks for.
 const LISTED_MAX: usize = 1000;
 /// Jobs looked through for one answer: others' jobs are skipped.
-const LOOKED_AT_MAX: usize = 20_000;
-const PAGE: usize = 500;
+const LOOKED_AT_MAX: usize = 5000;
 
 pub(super) fn get_job_attributes(exchange: &Exchange<'_>) -> Result<Message, Refusal> {
     let job = exchange.job()?;
@@ -73,26 +72,23 @@ fn find(
     fits: impl Fn(&Job) -> bool,
 ) -> Result<Vec<Job>, Refusal> {
     let queue = exchange.door.queue.target();
-    // Stored pull jobs are listed as completed, so only push and incoming jobs can be left.
-    let range = if which == Some("all") || which == Some("completed") {
-        Which::All
-    } else {
-        Which::NotCompleted
+    let first = first.and_then(|n| u32::try_from(n).ok()).map(JobNumber);
+    let spool = &exchange.node.spool;
+    // Stored pull jobs count as completed here, though they have not ended.
+    let listing = match which {
+        Some("all" | "completed") => Listing::all(spool, first),
+        _ => Listing::active(spool, first),
     };
-    let mut first = first.and_then(|n| u32::try_from(n).ok()).map(JobNumber);
     let mut found = Vec::new();
-    let mut looked_at = 0;
-    while found.len() < limit && looked_at < LOOKED_AT_MAX {
-        let page = exchange.node.spool.jobs(range, PAGE, first)?;
-        let Some(last) = page.last() else { break };
-        first = Some(JobNumber(last.number.0.saturating_add(1)));
-        looked_at += page.len();
-        found.extend(
-            page.into_iter()
-                .filter(|job| job.target == queue && fits(job)),
-        );
+    for job in listing.take(LOOKED_AT_MAX) {
+        let job = job?;
+        if job.target == queue && fits(&job) {
+            found.push(job);
+        }
+        if found.len() >= limit {
+            break;
+        }
     }
-    found.truncate(limit);
     Ok(found)
 }
 

@@ -22,7 +22,7 @@ platen-bench [--out DIR] [--seconds S] [--cups-programs DIR] [--json]
 
   --out DIR            results, and the servers' folders while they run: on the disk that is to
                        be measured (target/bench)
-  --seconds S          begin no repeat after S (260); the first round always runs to its end
+  --seconds S          begin no repeat after S (320); the first round always runs to its end
   --cups-programs DIR  folder with backend/ (/usr/lib/cups)
   --json               print the results as one JSON object instead of the tables
 ";
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
 fn arguments(mut parser: lexopt::Parser) -> Result<Arguments, lexopt::Error> {
     let mut given = Arguments {
         out: "target/bench".into(),
-        seconds: 260,
+        seconds: 320,
         cups_programs: "/usr/lib/cups".into(),
         json: false,
         help: false,

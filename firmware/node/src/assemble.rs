@@ -18,6 +18,7 @@ use platen_model::{Clock, JobId, JobNumber};
 use platen_net::{SocketOptions, SocketPort};
 use platen_spool::{Spool, SpoolLimits};
 use platen_store::{Database, Disk, Keys, OpenOutcome, RealDisk};
+use smol::Executor;
 use smol::channel::{Receiver, Sender};
 use uuid::Uuid;
 
@@ -46,13 +47,16 @@ struct State {
 }
 
 /// The box, and the events of its readers.
-pub(crate) fn assemble(config: Config) -> Result<(Arc<Node>, Receiver<DeviceEvent>), StartError> {
+pub(crate) fn assemble(
+    config: Config,
+    executor: &Arc<Executor<'static>>,
+) -> Result<(Arc<Node>, Receiver<DeviceEvent>), StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let board = Board::read(&config.board)?;
     let state = open_state(&config, &clock)?;
     let panel = Arc::new(Panel::new(config.language, open_lights(&board)?));
     let counter = Counter::start(state.spool.clone()).map_err(StartError::Spawn)?;
-    let targets = start_printers(&config, &state, &counter, &panel)?;
+    let targets = start_printers(&config, &state, &counter, &panel, executor)?;
     let releases = Arc::new(Releases::new(
         state.spool.clone(),
         Arc::clone(&panel),
@@ -61,7 +65,7 @@ pub(crate) fn assemble(config: Config) -> Result<(Arc<Node>, Receiver<DeviceEven
     ));
     release::resume_push_jobs(&state.spool, &releases)?;
     let (events, incoming) = smol::channel::bounded(EVENTS);
-    let (readers, simulator) = start_readers(&board, events)?;
+    let (readers, simulator) = start_readers(&board, events, executor)?;
     let door = Arc::new(Door {
         keys: Arc::clone(&state.keys),
         directory: Arc::clone(&state.directory),
@@ -178,12 +182,14 @@ fn start_printers(
     state: &State,
     counter: &Arc<Counter>,
     panel: &Arc<Panel>,
+    executor: &Arc<Executor<'static>>,
 ) -> Result<Vec<Arc<Target>>, StartError> {
     let shop = Arc::new(Workshop {
         spool: state.spool.clone(),
         ledger: Arc::clone(&state.ledger),
         counter: Arc::clone(counter),
         panel: Arc::clone(panel),
+        executor: Arc::clone(executor),
         attempts: Mutex::new(state.attempts.clone()),
     });
     let mut targets = Vec::new();
@@ -251,13 +257,14 @@ fn open_lights(board: &Board) -> Result<ShowLights, StartError> {
 fn start_readers(
     board: &Board,
     events: Sender<DeviceEvent>,
+    executor: &Arc<Executor<'static>>,
 ) -> Result<(Vec<Reader>, Option<Simulator>), StartError> {
     let Some(part) = &board.reader else {
         return Ok((Vec::new(), None));
     };
     let (driver, simulator): (Box<dyn CardReader>, _) = match part.backend {
         Backend::Sim => {
-            let (simulator, driver) = Simulator::new();
+            let (simulator, driver) = Simulator::new(executor);
             (driver, Some(simulator))
         }
         _ => (platen_hal_linux::open_reader(part)?, None),

@@ -105,7 +105,7 @@ pub(crate) fn run(path: &Path) -> Result<(), StartError> {
     let config = Config::read(path)?;
     let mut stop = Signals::new([Signal::Term, Signal::Int]).map_err(StartError::Signals)?;
     let executor: Arc<Executor<'static>> = Arc::default();
-    let (node, events) = assemble(config)?;
+    let (node, events) = assemble(config, &executor)?;
     let clients = open_clients_door(&node, &executor)?;
     let locals = open_local_door(&node, &executor)?;
     executor

@@ -263,8 +263,11 @@ impl Index {
             }
             (Change::Hold { hold, .. }, Some(mut row)) => {
                 row.hold = hold;
-                (row.job.state, row.job.reason) =
-                    resting_state(row.has_body, hold, row.job.target.is_none());
+                // A job that is on its way already stays on it.
+                if hold || row.job.state == JobState::PendingHeld {
+                    (row.job.state, row.job.reason) =
+                        resting_state(row.has_body, hold, row.job.target.is_none());
+                }
                 row
             }
         };

@@ -8,6 +8,7 @@ use platen_drivers::Mfrc522;
 use platen_hal::{CardReader, CardUid};
 use platen_hal_sim::{Field, Mfrc522Model, SimDelay};
 use platen_model::local::TapResult;
+use smol::Executor;
 use smol::lock::Mutex;
 
 use super::Door;
@@ -21,17 +22,19 @@ const AWAY: Duration = Duration::from_millis(500);
 pub(crate) struct Simulator {
     field: Field,
     hand: Arc<Mutex<()>>,
+    executor: Arc<Executor<'static>>,
 }
 
 impl Simulator {
     /// A simulated reader with nothing in its field, under the real driver.
-    pub(crate) fn new() -> (Self, Box<dyn CardReader>) {
+    pub(crate) fn new(executor: &Arc<Executor<'static>>) -> (Self, Box<dyn CardReader>) {
         let field = Field::new();
         let driver = Mfrc522::new(Mfrc522Model::new(&field), SimDelay::default());
         (
             Self {
                 field,
                 hand: Arc::default(),
+                executor: Arc::clone(executor),
             },
             Box::new(driver),
         )
@@ -51,11 +54,11 @@ impl Simulator {
         };
         let result = smol::future::or(decided, limit).await;
         self.field.remove(&uid);
-        smol::spawn(async move {
+        let away = async move {
             smol::Timer::after(AWAY).await;
             drop(hand);
-        })
-        .detach();
+        };
+        self.executor.spawn(away).detach();
         result
     }
 }

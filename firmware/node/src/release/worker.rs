@@ -35,6 +35,7 @@ pub(crate) struct Workshop {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) counter: Arc<Counter>,
     pub(crate) panel: Arc<Panel>,
+    pub(crate) executor: Arc<smol::Executor<'static>>,
     /// Jobs tried and not ended, with their last attempt.
     pub(crate) attempts: Mutex<HashMap<JobId, u32>>,
 }
@@ -372,13 +373,13 @@ impl Release<'_> {
 
     fn end(&self, state: JobState, reason: JobStateReason, impressions: u32) {
         self.shop.attempts().remove(&self.job.id);
-        if let Err(error) = smol::block_on(self.shop.spool.end(
-            self.job.number,
-            state,
-            reason,
-            impressions,
-        )) {
-            log::error!(job:% = self.job.number, err:% = Chain(&error); "ended job not removed; the next start removes it");
-        }
+        let (spool, number) = (self.shop.spool.clone(), self.job.number);
+        // The journal has its end: the next job need not wait until the files are gone.
+        let removal = async move {
+            if let Err(error) = spool.end(number, state, reason, impressions).await {
+                log::error!(job:% = number, err:% = Chain(&error); "ended job not removed; the next start removes it");
+            }
+        };
+        self.shop.executor.spawn(removal).detach();
     }
 }

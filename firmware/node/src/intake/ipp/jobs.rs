@@ -3,6 +3,7 @@
 //! Release-Job (RFC 8011 §4.2.6, §4.3.3 to §4.3.6), Cancel-Current-Job, Cancel-My-Jobs.
 
 use platen_model::{Job, JobNumber, JobState, JobStateReason};
+use platen_spool::SpoolError;
 use platen_wire::ipp::{Attribute, GroupTag, Message, Status};
 
 use super::exchange::{Exchange, Queue};
@@ -150,7 +151,6 @@ pub(super) async fn release_job(exchange: &Exchange<'_>) -> Result<Message, Refu
             "The job is not held by its submitter.",
         ));
     }
-    let job = exchange.node.spool.set_hold(job.number, false).await?;
     if let Queue::Push(target) = &exchange.door.queue
         && !exchange.node.releases.queue(target, &job, None)?
     {
@@ -158,6 +158,11 @@ pub(super) async fn release_job(exchange: &Exchange<'_>) -> Result<Message, Refu
             Status::BUSY,
             "The printer's queue is full. Try again.",
         ));
+    }
+    match exchange.node.spool.set_hold(job.number, false).await {
+        // On its way to the printer already: the journal has it.
+        Ok(_) | Err(SpoolError::NotNow(_) | SpoolError::NotFound(_)) => {}
+        Err(error) => return Err(error.into()),
     }
     Ok(exchange.reply(Status::OK))
 }

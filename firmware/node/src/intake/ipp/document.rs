@@ -40,7 +40,7 @@ pub(super) async fn begin(exchange: &mut Exchange<'_>) -> Result<Arrival, Refusa
         ));
     }
     let format = claimed.unwrap_or_else(|| detect(&head).mime_type().to_owned());
-    if exchange.formats().iter().any(|taken| *taken == format) {
+    if exchange.formats().contains(&format) {
         Ok(Arrival { format, pieces })
     } else {
         Err(Refusal::format(&format))

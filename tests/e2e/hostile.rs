@@ -75,7 +75,7 @@ fn hostile_messages_are_refused_and_the_box_goes_on() {
         .flat_map(|n| attribute(0x21, format!("a{n}").as_bytes(), &[0, 0, 0, 1]))
         .collect();
     let many = [HEAD, &charset(), &many].concat();
-    let groups = [HEAD, &[1; 500_000]].concat();
+    let groups = [HEAD, &vec![1; 500_000]].concat();
     let noise = documents::Noise::new(7).bytes(100_000);
     let before = resident_kib(&mut office);
     for (what, body) in [

@@ -2,6 +2,8 @@
 //! The whole box with real programs around it: real clients, the production daemon with its real
 //! driver on a simulated chip, and a printer that is a program of its own.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod box_under_test;
 mod clients;
 mod conformance;

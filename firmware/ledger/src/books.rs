@@ -330,8 +330,8 @@ mod tests {
         }
         let kept = books.clone();
         let undo = books.apply(&entry(1, limit, 1, true));
-        assert_eq!(books.charged.len(), SETTLED_MAX);
-        assert!(!books.charged.contains(&job(0)));
+        assert_eq!(books.settled.len(), SETTLED_MAX);
+        assert!(!books.settled.contains_key(&job(0)));
         books.undo(undo);
         assert_eq!(books, kept);
     }

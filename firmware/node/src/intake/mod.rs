@@ -17,6 +17,9 @@ use crate::node::Node;
 /// Where the proxy queue lives.
 pub(crate) const PROXY_PATH: &str = "/ipp/print";
 const PUSH_PREFIX: &str = "/ipp/push/";
+/// What `printer-icons` names: 128 × 128 pixels.
+const ICON_PATH: &str = "/icon.png";
+const ICON: &[u8] = include_bytes!("../../assets/icon.png");
 const IPP_TYPE: &str = "application/ipp";
 
 /// Answers one HTTP request of a client.
@@ -81,6 +84,9 @@ fn queue(node: &Node, path: &str) -> Option<Queue> {
 }
 
 fn page(node: &Node, path: &str) -> Response<ReplyBody> {
+    if path == ICON_PATH {
+        return reply(StatusCode::OK, "image/png", ICON);
+    }
     if path != "/" && path != PROXY_PATH {
         return text(StatusCode::NOT_FOUND, "There is no such page here.");
     }

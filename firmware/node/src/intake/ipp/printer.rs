@@ -187,7 +187,7 @@ fn identity(exchange: &Exchange<'_>) -> Vec<Attribute> {
         Attribute::name("printer-dns-sd-name", name.as_str()),
         Attribute::text("printer-info", name.as_str()),
         Attribute::text("printer-location", announce.location.as_str()),
-        Attribute::uri("printer-geo-location", "geo:0,0?u=20038000"),
+        Attribute::unknown("printer-geo-location"),
         Attribute::text("printer-make-and-model", "Platen print release"),
         Attribute::octets("printer-device-id", device_id(exchange.printer())),
         Attribute::uri("printer-more-info", more.as_str()),

@@ -5,6 +5,8 @@
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::Duration;
 
 use platen_bed::wait::Stopwatch;
@@ -13,15 +15,16 @@ use serde::Serialize;
 use crate::document::{self, LARGE, SMALL, TINY};
 use crate::ingest::Order;
 use crate::measure::{self, IngestReport};
-use crate::release::{self, Plan, ReleaseReport};
+use crate::release::{self, Plan, ReleaseReport, Way};
 use crate::request::Target;
-use crate::servers::{Kind, Places, Server, USER};
+use crate::servers::{Kind, Server, USER};
 use crate::sink::Sink;
 
 const REPEATS: usize = 3; // the smallest number with a median
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 const FILL_LIMIT: Duration = Duration::from_secs(60); // for each step of `HELD`
-const RELEASE_LIMIT: Duration = Duration::from_secs(35); // 40 taps with their pauses
+const RELEASE_LIMIT: Duration = Duration::from_secs(20); // 20 taps with their pauses
+const TAPS: usize = 20; // each waits 0.6 s for the simulated hand
 /// Held jobs at which the cost of one more is measured.
 pub const HELD: [usize; 3] = [0, 10_000, 50_000];
 
@@ -95,11 +98,23 @@ pub struct IngestRun {
     pub report: IngestReport,
 }
 
+/// What asks for a release.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// IPP Release-Job: the same operation at every server.
+    ReleaseJob,
+    /// A card in the simulated reader's field; `platend` alone.
+    Tap,
+}
+
 /// One run of release.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReleaseRun {
     /// Who was measured.
     pub server: Kind,
+    /// By what it was asked.
+    pub by: By,
     /// What was released.
     pub document: &'static str,
     /// What it gave.
@@ -130,24 +145,26 @@ pub struct Results {
     pub left_out: Vec<String>,
     /// What should have run and failed.
     pub failures: Vec<String>,
+    /// Whether it was ended before its time.
+    pub interrupted: bool,
     /// How long it all took, seconds.
     pub seconds: f64,
 }
 
 /// Runs everything once, then repeats for medians as long as `time_limit` lasts. `progress` gets
-/// a line for each step.
+/// a line before each step and may end the run there. Each server has a folder below `work`.
 ///
 /// # Errors
 /// When the sink has no port. All other failures are in [`Results::failures`].
 pub fn run(
-    places: &Places,
+    work: &Path,
     time_limit: Duration,
-    progress: &mut dyn FnMut(&str),
+    progress: &mut dyn FnMut(&str) -> ControlFlow<()>,
 ) -> io::Result<Results> {
     let clock = Stopwatch::start();
     let sink = Sink::start(SocketAddr::from(([127, 0, 0, 1], 0)), clock)?;
     let mut bench = Bench {
-        places,
+        work,
         time_limit,
         progress,
         clock,
@@ -156,8 +173,9 @@ pub fn run(
     };
     for repeat in 0..REPEATS {
         bench.matrix(repeat);
+        bench.releases(repeat);
         if repeat == 0 {
-            bench.releases();
+            bench.taps();
             bench.attempt("platend, held jobs", Bench::held);
         }
     }
@@ -166,9 +184,9 @@ pub fn run(
 }
 
 struct Bench<'a> {
-    places: &'a Places,
+    work: &'a Path,
     time_limit: Duration,
-    progress: &'a mut dyn FnMut(&str),
+    progress: &'a mut dyn FnMut(&str) -> ControlFlow<()>,
     clock: Stopwatch,
     sink: Sink,
     results: Results,
@@ -182,34 +200,53 @@ impl Bench<'_> {
             for kind in turns(repeat) {
                 let (server, document) = (kind.name(), cell.document.name);
                 let name = format!("{server}, {document}, {} clients", cell.clients);
-                if repeat > 0 && self.clock.elapsed() > self.time_limit {
-                    self.results
-                        .left_out
-                        .push(format!("{name}: repeat {}", repeat + 1));
-                } else {
-                    self.attempt(&name, |bench| bench.ingest(kind, cell));
-                }
+                self.repeat(repeat, &name, |bench| bench.ingest(kind, cell));
             }
         }
     }
 
-    fn releases(&mut self) {
-        for (document, jobs) in [(SMALL, 40), (LARGE, 40)] {
-            for kind in [Kind::Platen, Kind::Cups] {
+    /// The same operation on both sides.
+    fn releases(&mut self, repeat: usize) {
+        for (document, jobs) in [(SMALL, 100), (LARGE, 40)] {
+            // What cupsd syncs is on the way of taking a job, not of sending one: once is enough.
+            let sides = [Kind::Platen, Kind::Cups];
+            for kind in turns(repeat)
+                .into_iter()
+                .filter(|kind| sides.contains(kind))
+            {
                 let name = format!("{}, release of {}", kind.name(), document.name);
-                if kind == Kind::Cups && !self.places.cups_has_sockets() {
-                    let why = "cupsd has no socket backend here (Debian: package cups)";
-                    self.results.left_out.push(format!("{name}: {why}"));
-                } else {
-                    self.attempt(&name, |bench| bench.release(kind, document, jobs));
-                }
+                self.repeat(repeat, &name, |bench| {
+                    bench.release(kind, By::ReleaseJob, document, jobs)
+                });
             }
+        }
+    }
+
+    fn taps(&mut self) {
+        for document in [SMALL, LARGE] {
+            let name = format!("{}, taps for {}", Kind::Platen.name(), document.name);
+            self.attempt(&name, |bench| {
+                bench.release(Kind::Platen, By::Tap, document, TAPS)
+            });
+        }
+    }
+
+    /// The first round runs to its end; what has no time after it is told.
+    fn repeat(&mut self, repeat: usize, name: &str, step: impl FnOnce(&mut Self) -> Step) {
+        if repeat > 0 && self.clock.elapsed() > self.time_limit {
+            let left_out = format!("{name}: repeat {}", repeat + 1);
+            self.results.left_out.push(left_out);
+        } else {
+            self.attempt(name, step);
         }
     }
 
     /// A step that fails is told and doesn't end the others.
     fn attempt(&mut self, name: &str, step: impl FnOnce(&mut Self) -> Step) {
-        (self.progress)(name);
+        if self.results.interrupted || (self.progress)(name).is_break() {
+            self.results.interrupted = true;
+            return;
+        }
         if let Err(error) = step(self) {
             let mut text = format!("{name}: {error}");
             let mut source = error.source();
@@ -223,7 +260,7 @@ impl Bench<'_> {
 
     fn ingest(&mut self, kind: Kind, cell: &Cell) -> Step {
         let document = document::pdf(cell.document);
-        let server = Server::start(kind, self.places, self.sink.address)?;
+        let server = Server::start(kind, self.work, self.sink.address)?;
         let report = Load::of(cell).send(&server.target, &document, server.pid)?;
         server.stop()?;
         self.results.ingest.push(IngestRun {
@@ -234,22 +271,27 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn release(&mut self, kind: Kind, document: document::Kind, jobs: usize) -> Step {
-        let server = Server::start(kind, self.places, self.sink.address)?;
+    fn release(&mut self, server: Kind, by: By, document: document::Kind, jobs: usize) -> Step {
+        let running = Server::start(server, self.work, self.sink.address)?;
+        let (target, way) = match (by, &running.card) {
+            (By::ReleaseJob, _) => (&running.direct, &Way::ReleaseJob),
+            (By::Tap, Some(card)) => (&running.target, card),
+            (By::Tap, None) => return Err("no card reader".into()),
+        };
         let plan = Plan {
-            target: &server.target,
+            target,
             user: USER,
             document: &document::pdf(document),
-            way: &server.way,
+            way,
             jobs,
             time_limit: RELEASE_LIMIT,
         };
         let report = release::run(&plan, &self.sink, self.clock)?;
-        server.stop()?;
-        let document = document.name;
+        running.stop()?;
         self.results.release.push(ReleaseRun {
-            server: kind,
-            document,
+            server,
+            by,
+            document: document.name,
             report,
         });
         Ok(())
@@ -257,7 +299,7 @@ impl Bench<'_> {
 
     fn held(&mut self) -> Step {
         let (measured, filling) = (document::pdf(SMALL), document::pdf(TINY));
-        let server = Server::start(Kind::Platen, self.places, self.sink.address)?;
+        let server = Server::start(Kind::Platen, self.work, self.sink.address)?;
         let mut held = 0;
         for wanted in HELD {
             let missing = wanted.saturating_sub(held);

@@ -7,7 +7,7 @@ use std::fs::{self, File, Permissions};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -82,30 +82,15 @@ impl Kind {
     }
 }
 
-/// Where things are on this machine.
-#[derive(Clone, Debug)]
-pub struct Places {
-    /// Folder in which each server gets its own; on the disk that is to be measured.
-    pub work: PathBuf,
-    /// Programs of CUPS: the folder with `backend/`.
-    pub cups_programs: PathBuf,
-}
-
-impl Places {
-    /// Whether cupsd can print to a socket here; Debian has that backend in the package `cups`.
-    #[must_use]
-    pub fn cups_has_sockets(&self) -> bool {
-        self.cups_programs.join("backend/socket").is_file()
-    }
-}
-
 /// A server that runs; ends, and takes its folder with it, when it is dropped.
 #[derive(Debug)]
 pub struct Server {
-    /// Its queue.
+    /// Its queue; at a box, the one whose jobs wait for a card.
     pub target: Target,
-    /// How it is told to release.
-    pub way: Way,
+    /// Its queue whose jobs print when Release-Job asks for them.
+    pub direct: Target,
+    /// The owner's card, where there is a reader.
+    pub card: Option<Way>,
     /// Its process.
     pub pid: u32,
     running: Running,
@@ -128,18 +113,19 @@ impl Running {
 }
 
 impl Server {
-    /// Starts a fresh server whose printer is at `sink`, and waits until a job can be sent.
+    /// Starts a fresh server whose printer is at `sink`, in a folder of its own below `work`, and
+    /// waits until a job can be sent.
     ///
     /// # Errors
     /// [`ServerError`]; the end of the server's log is in it when there is one.
-    pub fn start(kind: Kind, places: &Places, sink: SocketAddr) -> Result<Self, ServerError> {
-        let folder = TempDir::with_prefix_in("run-", &places.work)?;
+    pub fn start(kind: Kind, work: &Path, sink: SocketAddr) -> Result<Self, ServerError> {
+        let folder = TempDir::with_prefix_in("run-", work)?;
         // cupsd runs its backends as another user, who must get at their job's file.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
         match kind {
             Kind::Platen => start_platen(folder, sink),
-            Kind::Cups => start_cups(folder, places, sink, false),
-            Kind::CupsSynced => start_cups(folder, places, sink, true),
+            Kind::Cups => start_cups(folder, sink, false),
+            Kind::CupsSynced => start_cups(folder, sink, true),
         }
     }
 
@@ -166,6 +152,7 @@ fn start_platen(folder: TempDir, sink: SocketAddr) -> Result<Server, ServerError
     let mut config = NodeConfig::new(folder.path(), &format!("socket://{sink}"))?;
     config.pjl_status = false; // the sink doesn't answer; most RAW printers don't either
     config.formats = vec!["application/pdf".to_owned()];
+    config.further = "push = true\n".to_owned();
     let mut daemon = Daemon::start(config)?;
     let client = LocalClient::new(daemon.config().socket());
     let users = format!("user,name,card\n{USER},Bench,{CARD}\n");
@@ -175,31 +162,25 @@ fn start_platen(folder: TempDir, sink: SocketAddr) -> Result<Server, ServerError
         return Err(ServerError::User { why });
     }
     let target = Target::parse(&daemon.uri())?;
-    let way = Way::Tap {
-        client,
-        uid: CARD.to_owned(),
-    };
+    let push = format!("ipp://{}/ipp/push/printer", daemon.config().ipp);
+    let uid = CARD.to_owned();
     Ok(Server {
         target,
-        way,
+        direct: Target::parse(&push)?,
+        card: Some(Way::Tap { client, uid }),
         pid: daemon.program().id(),
         running: Running::Platen(Box::new(daemon)),
         folder,
     })
 }
 
-fn start_cups(
-    folder: TempDir,
-    places: &Places,
-    sink: SocketAddr,
-    synced: bool,
-) -> Result<Server, ServerError> {
+fn start_cups(folder: TempDir, sink: SocketAddr, synced: bool) -> Result<Server, ServerError> {
     let (port, at) = (free_address()?.port(), folder.path());
     for name in ["spool/tmp", "cache", "state", "log"] {
         fs::create_dir_all(at.join(name))?;
     }
     let files = at.join("cups-files.conf");
-    fs::write(&files, cups_files(at, &places.cups_programs, synced))?;
+    fs::write(&files, cups_files(at, synced))?;
     let config = at.join("cupsd.conf");
     fs::write(&config, cups_config(port, synced))?;
     let mut command = Command::new(installed_program("cupsd")?);
@@ -214,10 +195,6 @@ fn start_cups(
         program.check_running()?;
         Ok(TcpStream::connect(("127.0.0.1", port)).ok())
     })?;
-    let device = match places.cups_has_sockets() {
-        true => format!("socket://{sink}"),
-        false => "file:///dev/null".to_owned(),
-    };
     let mut queue = Command::new(installed_program("lpadmin")?);
     queue.args([
         "-h",
@@ -226,13 +203,14 @@ fn start_cups(
         "raw",
         "-E",
         "-v",
-        &device,
+        &format!("socket://{sink}"),
     ]);
     run(queue.args(["-m", "raw"]))?;
     let target = Target::parse(&format!("ipp://127.0.0.1:{port}/printers/raw"))?;
     Ok(Server {
+        direct: target.clone(),
         target,
-        way: Way::ReleaseJob,
+        card: None,
         pid: program.id(),
         running: Running::Cups(program),
         folder,
@@ -240,13 +218,13 @@ fn start_cups(
 }
 
 /// cups-files.conf(5): everything in the server's own folder.
-fn cups_files(at: &Path, programs: &Path, synced: bool) -> String {
+fn cups_files(at: &Path, synced: bool) -> String {
     let sync = if synced { "Yes" } else { "No" };
-    let (at, programs) = (at.display(), programs.display());
+    let at = at.display();
     format!(
-        "ServerRoot {at}\nServerBin {programs}\nRequestRoot {at}/spool\nTempDir {at}/spool/tmp\n\
+        "ServerRoot {at}\nRequestRoot {at}/spool\nTempDir {at}/spool/tmp\n\
          CacheDir {at}/cache\nStateDir {at}/state\nAccessLog {at}/log/access\n\
-         ErrorLog {at}/log/error\nPageLog {at}/log/page\nSystemGroup root\nFileDevice Yes\n\
+         ErrorLog {at}/log/error\nPageLog {at}/log/page\nSystemGroup root\n\
          SyncOnClose {sync}\n"
     )
 }

@@ -4,33 +4,34 @@
 
 use std::error::Error;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lexopt::prelude::*;
+use platen_bed::signals::on_stop;
 use platen_bed::wait::unix_time;
 use platen_perf::bench::{self, Results};
-use platen_perf::servers::Places;
 use platen_perf::table;
 use platen_perf::verdict::{Verdict, verdicts};
 use serde::Serialize;
 
 const HELP: &str = "\
-platen-bench [--out DIR] [--seconds S] [--cups-programs DIR] [--json]
+platen-bench [--out DIR] [--seconds S] [--json]
     Runs platend and cupsd in turn and compares them.
 
-  --out DIR            results, and the servers' folders while they run: on the disk that is to
-                       be measured (target/bench)
-  --seconds S          begin no repeat after S (320); the first round always runs to its end
-  --cups-programs DIR  folder with backend/ (/usr/lib/cups)
-  --json               print the results as one JSON object instead of the tables
+  --out DIR    results, and the servers' folders while they run: on the disk that is to be
+               measured (target/bench)
+  --seconds S  begin no repeat after S (320); the first round always runs to its end
+  --json       print the results as one JSON object instead of the tables
 ";
 
 struct Arguments {
     out: PathBuf,
     seconds: u64,
-    cups_programs: PathBuf,
     json: bool,
     help: bool,
 }
@@ -64,7 +65,6 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Arguments, lexopt::Error> {
     let mut given = Arguments {
         out: "target/bench".into(),
         seconds: 320,
-        cups_programs: "/usr/lib/cups".into(),
         json: false,
         help: false,
     };
@@ -72,7 +72,6 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Arguments, lexopt::Error> {
         match argument {
             Long("out") => given.out = parser.value()?.into(),
             Long("seconds") => given.seconds = parser.value()?.parse()?,
-            Long("cups-programs") => given.cups_programs = parser.value()?.into(),
             Long("json") => given.json = true,
             Long("help") | Short('h') => given.help = true,
             other => return Err(other.unexpected()),
@@ -89,13 +88,19 @@ fn run(given: &Arguments) -> Result<bool, Box<dyn Error>> {
     }
     fs::create_dir_all(&given.out)?;
     let work = fs::canonicalize(&given.out)?;
-    let places = Places {
-        work,
-        cups_programs: given.cups_programs.clone(),
-    };
+    let ending = end_by_signal()?;
     let (load_before, at) = (load(), unix_time().as_secs());
     let limit = Duration::from_secs(given.seconds);
-    let results = bench::run(&places, limit, &mut |step| eprintln!("measuring {step}"))?;
+    let results = bench::run(&work, limit, &mut |step| {
+        if ending.load(Ordering::Relaxed) {
+            return ControlFlow::Break(());
+        }
+        eprintln!("measuring {step}");
+        ControlFlow::Continue(())
+    })?;
+    if results.interrupted {
+        return Err("interrupted; all servers have ended".into());
+    }
     let record = Record {
         at_unix_s: at,
         version: env!("CARGO_PKG_VERSION"),
@@ -124,6 +129,15 @@ fn run(given: &Arguments) -> Result<bool, Box<dyn Error>> {
         );
     }
     Ok(results.failures.is_empty())
+}
+
+/// Becomes true when the program is told to end: the bench then ends after its step, when the
+/// server of that step has ended and its folder is gone, instead of leaving them behind.
+fn end_by_signal() -> std::io::Result<Arc<AtomicBool>> {
+    let ending = Arc::new(AtomicBool::new(false));
+    let end = Arc::clone(&ending);
+    on_stop(move || end.store(true, Ordering::Relaxed))?;
+    Ok(ending)
 }
 
 /// Load averages of 1, 5 and 15 minutes: what else the machine was doing.

@@ -63,15 +63,18 @@ impl Office {
 
     /// The same to another queue.
     pub(crate) fn print_to(&self, uri: &str, file: &Path) {
+        self.ipptool(uri, "print-job.test", file, 1);
+    }
+
+    /// Runs one of ipptool's files with `file` as its document; all of its tests must pass.
+    pub(crate) fn ipptool(&self, uri: &str, suite: &str, file: &Path, tests: usize) {
         let folder = self.folder.path().join("ipptool");
         let tool = IppTool::prepare(&folder).unwrap();
         let file = file.to_string_lossy();
-        let score = tool
-            .run_with(uri, "print-job.test", &["-f", &file], None)
-            .unwrap();
+        let score = tool.run_with(uri, suite, &["-f", &file], None).unwrap();
         assert_eq!(
             (score.passed.len(), score.failed.len()),
-            (1, 0),
+            (tests, 0),
             "{score:?}"
         );
     }

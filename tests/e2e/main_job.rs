@@ -132,6 +132,21 @@ fn a_push_queue_prints_without_a_badge_and_holds_what_its_submitter_holds() {
     office.print_to(&push, &file);
     office.printer.wait_for_job(1, SOON).unwrap();
     office.wait_for_jobs("the job's end", |jobs| jobs[0]["state"] == "completed");
+
+    office.ipptool(&push, "print-job-hold.test", &file, 2);
+    office.printer.wait_for_job(2, SOON).unwrap();
+}
+
+#[test]
+fn a_push_job_waits_for_a_printer_that_is_off_and_prints_when_it_is_back() {
+    let office = Office::open_with(|config| config.further = "push = true\n".to_owned());
+    let push = office.daemon.uri().replace("/print", "/push/printer");
+    let file = office.file("page.pdf", &documents::pdf(1, Paper::A4));
+    office.printer.command("unplug").unwrap();
+    office.print_to(&push, &file);
+    office.wait_for_jobs("the wait", |jobs| jobs[0]["reason"] == "printer-stopped");
+    office.printer.command("clear").unwrap();
+    office.printer.wait_for_job(1, SOON).unwrap();
 }
 
 #[test]

@@ -17,7 +17,7 @@ use mdns_sd::{DaemonEvent, IfKind, Receiver, ServiceDaemon, ServiceInfo};
 use thiserror::Error;
 
 /// Longest instance name: one DNS label (RFC 6763 §4.1.1), less the room for ` (99)`.
-const NAME_MAX: usize = 58;
+pub const NAME_MAX: usize = 58;
 
 /// How long the end waits for each responder to send its goodbyes.
 const GOODBYE_LIMIT: Duration = Duration::from_secs(1);

@@ -14,7 +14,7 @@ mod port;
 mod reply;
 mod server;
 
-pub use announce::{AnnounceError, Announcement, Announcer, Interfaces};
+pub use announce::{AnnounceError, Announcement, Announcer, Interfaces, NAME_MAX};
 pub use body::{BodyError, BodyReader};
 pub use connection::PeerInfo;
 pub use identity::{IdentityError, ServerIdentity, crypto_provider};

@@ -27,6 +27,7 @@ use crate::config::{Config, PrinterConfig};
 use crate::counting::Counter;
 use crate::devices::simulated::Simulator;
 use crate::devices::{Door, Outcomes};
+use crate::intake::incoming::Incoming;
 use crate::node::{Node, Reader};
 use crate::panel::{Panel, ShowLights};
 use crate::release::{self, Releases, Target, Workshop};
@@ -96,6 +97,7 @@ pub(crate) fn assemble(
         panel,
         releases,
         door,
+        incoming: Incoming::default(),
         readers,
         simulator,
         uuid,

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use platen_net::NAME_MAX;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -205,8 +206,11 @@ impl Config {
                 "name at least one address, such as \"[::]:631\"",
             );
         }
-        if self.announce.name.is_empty() || self.announce.name.len() > 63 {
-            return fault("announce.name", "use 1 to 63 bytes: DNS-SD allows no more");
+        if self.announce.name.is_empty() || self.announce.name.len() > NAME_MAX {
+            return fault(
+                "announce.name",
+                "use 1 to 58 bytes: DNS-SD allows 63, and a second box of that name gets ' (2)'",
+            );
         }
         if self.printers.is_empty() {
             return fault("printer", "name at least one target printer as [[printer]]");

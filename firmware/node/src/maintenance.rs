@@ -6,18 +6,34 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use platen_ledger::Entry;
-use platen_model::Chain;
+use platen_model::{Chain, JobState, JobStateReason};
+use platen_spool::SpoolError;
 
 use crate::node::Node;
 
 /// How often it looks.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_secs(30);
 
 /// Looks after the spool until the task is dropped.
 pub(crate) async fn run(node: Arc<Node>) {
     loop {
         smol::Timer::after(EVERY).await;
+        give_up_incoming(&node).await;
         expire(&node).await;
+    }
+}
+
+/// Ends created jobs whose documents did not come in time.
+async fn give_up_incoming(node: &Arc<Node>) {
+    for number in node.incoming.overdue(node.clock.now().elapsed) {
+        let reason = JobStateReason::SubmissionInterrupted;
+        match node.spool.end(number, JobState::Aborted, reason, 0).await {
+            Ok(_) => log::info!(job:% = number; "job given up: its document never came"),
+            Err(SpoolError::NotFound(_)) => {}
+            Err(error) => {
+                log::error!(job:% = number, err:% = Chain(&error); "job without a document could not be ended");
+            }
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::config::{Config, PrinterConfig};
 use crate::counting::Counter;
 use crate::devices::Door;
 use crate::devices::simulated::Simulator;
+use crate::intake::incoming::Incoming;
 use crate::panel::Panel;
 use crate::release::{Releases, Target};
 
@@ -37,6 +38,7 @@ pub(crate) struct Node {
     pub(crate) panel: Arc<Panel>,
     pub(crate) releases: Arc<Releases>,
     pub(crate) door: Arc<Door>,
+    pub(crate) incoming: Incoming,
     pub(crate) readers: Vec<Reader>,
     pub(crate) simulator: Option<Simulator>,
     /// `printer-uuid`, the same for the life of the box.
@@ -115,6 +117,7 @@ impl Node {
         if job.state.is_ended() {
             return Err(CancelError::Ended);
         }
+        self.incoming.arrived(number);
         if self
             .releases
             .targets()

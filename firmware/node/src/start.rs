@@ -30,6 +30,9 @@ use crate::{intake, local, maintenance};
 
 /// Requests in flight may finish for this long after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
+/// A job on its way to the printer may end within this time.
+const PRINTING_GRACE: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Set in the environment, since the libraries read them there: threads for blocking work (the
 /// default is 500) and malloc arenas (the default is 8 a core), both for a small box's memory.
@@ -122,8 +125,10 @@ pub(crate) fn run(path: &Path) -> Result<(), StartError> {
         log::info!("stopping");
         drop(announcer);
         smol::future::zip(clients.shutdown(GRACE), locals.shutdown(GRACE)).await;
+        finish_printing(&node).await;
         Ok::<_, StartError>(())
     }))?;
+    node.spool.close();
     log::info!("stopped");
     Ok(())
 }
@@ -233,6 +238,22 @@ fn host_name() -> String {
         .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
         .collect();
     format!("platen-{plain}").trim_end_matches('-').to_owned()
+}
+
+/// Takes no further job to a printer and gives those on their way a chance to end: one that is cut
+/// off here is interrupted, and its owner has to ask for it again.
+async fn finish_printing(node: &Node) {
+    let targets = node.releases.targets();
+    targets.iter().for_each(|target| target.stop());
+    let idle = async {
+        while targets.iter().any(|target| target.is_printing()) {
+            smol::Timer::after(LOOK_AGAIN).await;
+        }
+    };
+    let limit = async {
+        smol::Timer::after(PRINTING_GRACE).await;
+    };
+    smol::future::or(idle, limit).await;
 }
 
 fn say_ready() {

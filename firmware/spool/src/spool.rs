@@ -140,6 +140,12 @@ impl Spool {
         Ok((Self { inner }, report))
     }
 
+    /// Finishes waiting changes and closes the index cleanly, while clones are still about; changes
+    /// after it are refused with [`SpoolError::Closed`]. Blocks.
+    pub fn close(&self) {
+        self.inner.close();
+    }
+
     /// Begins a job that arrives with its document (Print-Job, LPR, RAW). No I/O yet.
     ///
     /// # Errors
@@ -428,19 +434,28 @@ impl Spool {
     }
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
+impl Inner {
+    /// Finishes waiting changes and marks the index clean, once.
+    fn close(&self) {
         self.requests.close();
-        let committer = self
+        let mut committer = self
             .committer
-            .get_mut()
+            .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let ended_well = committer.take().is_none_or(|thread| thread.join().is_ok());
-        if !ended_well {
+        let Some(thread) = committer.take() else {
+            return;
+        };
+        if thread.join().is_err() {
             return; // Left marked dirty: rebuilt at the next start.
         }
         if let Err(error) = self.index.mark_clean() {
             log::warn!(err:% = platen_model::Chain(&error); "the job index was not closed cleanly");
         }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
     }
 }

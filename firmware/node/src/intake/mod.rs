@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What comes in from clients: IPP over HTTP, and a page that says what this is.
 
+pub(crate) mod incoming;
 mod ipp;
 
 use std::sync::Arc;

@@ -69,6 +69,13 @@ impl Panel {
         }
     }
 
+    /// `signal` is not true any more: goes back to idle, if it is what is shown.
+    pub(crate) fn clear(&self, signal: PanelSignal) {
+        if self.lock().signal == signal {
+            self.show(PanelSignal::Idle, None);
+        }
+    }
+
     pub(crate) fn shown(&self) -> Shown {
         self.lock().clone()
     }

@@ -38,6 +38,15 @@ impl Tapped {
     }
 }
 
+/// What came of the jobs of one tap.
+#[derive(Default)]
+struct Sum {
+    released: Vec<JobNumber>,
+    refused: Option<Reason>,
+    /// Of the printers that were asked.
+    reasons: Vec<String>,
+}
+
 /// Releases jobs to the box's printers.
 pub(crate) struct Releases {
     spool: Spool,
@@ -75,7 +84,7 @@ impl Releases {
             .into_iter()
             .filter(|job| job.reason != JobStateReason::JobIncoming)
             .partition(|job| job.state == JobState::PendingHeld);
-        let wanted = match (waiting.is_empty(), stopped.is_empty()) {
+        let mut wanted = match (waiting.is_empty(), stopped.is_empty()) {
             (true, true) => return Ok(Tapped::only(PanelSignal::NoJobs)),
             (_, true) => waiting,
             (true, false) if self.answers_question(identity.user) => stopped,
@@ -88,58 +97,76 @@ impl Releases {
                 waiting
             }
         };
-        let Some(target) = self.targets.first() else {
-            return Ok(Tapped::only(PanelSignal::PrinterError));
-        };
-        self.release(identity, target, &wanted).await
+        let mut sum = Sum::default();
+        for target in &self.targets {
+            let (own, rest) = wanted
+                .into_iter()
+                .partition(|job| self.goes_to(job, target));
+            wanted = rest;
+            self.release(identity, target, own, &mut sum).await?;
+        }
+        Ok(self.outcome(sum))
+    }
+
+    /// Pull jobs go to the first printer, push jobs to their own.
+    fn goes_to(&self, job: &Job, target: &Target) -> bool {
+        match &job.target {
+            Some(name) => name.0 == target.config.name,
+            None => self
+                .targets
+                .first()
+                .is_some_and(|first| std::ptr::eq(Arc::as_ptr(first), target)),
+        }
     }
 
     async fn release(
         &self,
         identity: &Identity,
         target: &Target,
-        jobs: &[Job],
-    ) -> Result<Tapped, SpoolError> {
+        jobs: Vec<Job>,
+        sum: &mut Sum,
+    ) -> Result<(), SpoolError> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
         let status = target.probe().await;
         let facts = target.facts(&status);
-        let mut released = Vec::new();
-        let mut refused = None;
         for job in jobs {
-            match platen_policy::decide(identity, job, &facts) {
-                Decision::Allow { .. } if self.queue(target, job, Some(identity.user))? => {
-                    released.push(job.number);
+            match platen_policy::decide(identity, &job, &facts) {
+                Decision::Allow { .. } if self.queue(target, &job, Some(identity.user))? => {
+                    sum.released.push(job.number);
                 }
-                Decision::Allow { .. } => refused = Some(Reason::PrinterInError),
-                Decision::Deny(reason) => refused = Some(reason),
+                Decision::Allow { .. } => sum.refused = Some(Reason::PrinterInError),
+                Decision::Deny(reason) => sum.refused = Some(reason),
             }
         }
-        Ok(self.outcome(released, refused, &status.reasons))
+        sum.reasons.extend(status.reasons);
+        Ok(())
     }
 
-    fn outcome(
-        &self,
-        released: Vec<JobNumber>,
-        refused: Option<Reason>,
-        reasons: &[String],
-    ) -> Tapped {
-        if !released.is_empty() {
-            let more = Some(self.panel.jobs_words(released.len()));
+    fn outcome(&self, sum: Sum) -> Tapped {
+        if !sum.released.is_empty() {
+            let more = Some(self.panel.jobs_words(sum.released.len()));
             return Tapped {
                 signal: PanelSignal::Accepted,
                 more,
-                released,
+                released: sum.released,
             };
         }
-        let signal = match refused {
-            Some(Reason::PrinterInError | Reason::FormatNotTaken) => PanelSignal::PrinterError,
+        let signal = match sum.refused {
             Some(Reason::NotOwner) => PanelSignal::Refused,
-            Some(Reason::NotReleasable) | None => PanelSignal::NoJobs,
+            Some(Reason::NotReleasable) => PanelSignal::NoJobs,
+            // Also a job whose printer is not configured any more.
+            Some(Reason::PrinterInError | Reason::FormatNotTaken) | None => {
+                PanelSignal::PrinterError
+            }
         };
-        let more = (signal == PanelSignal::PrinterError).then(|| self.panel.printer_words(reasons));
+        let more =
+            (signal == PanelSignal::PrinterError).then(|| self.panel.printer_words(&sum.reasons));
         Tapped {
             signal,
             more,
-            released,
+            released: Vec::new(),
         }
     }
 

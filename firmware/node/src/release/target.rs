@@ -44,6 +44,7 @@ struct State {
     status: PortStatus,
     printing: Option<JobNumber>,
     cancel: bool,
+    stopping: bool,
 }
 
 impl Target {
@@ -132,6 +133,16 @@ impl Target {
         let mut state = self.lock();
         state.cancel = state.printing == Some(job);
         state.cancel
+    }
+
+    /// Lets the job that is printing end and begins no further one.
+    pub(crate) fn stop(&self) {
+        self.lock().stopping = true;
+        self.orders.close();
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.lock().stopping
     }
 
     pub(super) fn set_status(&self, status: PortStatus) {

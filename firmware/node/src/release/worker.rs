@@ -6,7 +6,7 @@
 //! job back to waiting; one after it leaves the job stopped, and only its owner can ask for it
 //! again, since some pages may be out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,6 +28,10 @@ use platen_model::Chain;
 const CHUNK: usize = 64 << 10;
 /// How often an idle printer is asked how it is.
 const IDLE_PROBE: Duration = Duration::from_secs(10);
+/// What has been printed is journaled within these tries, one second apart, also on a disk that is
+/// full for a moment.
+const APPEND_TRIES: u32 = 10;
+const APPEND_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a printer's thread needs of the box.
 pub(crate) struct Workshop {
@@ -46,6 +50,18 @@ impl Workshop {
         let attempt = attempts.entry(job).or_insert(0);
         *attempt += 1;
         *attempt
+    }
+
+    /// A job of which nothing has left the box waits as before.
+    fn wait_again(&self, job: &Job) {
+        let (state, reason) = if job.target.is_some() {
+            (JobState::Pending, JobStateReason::PrinterStopped)
+        } else {
+            (JobState::PendingHeld, JobStateReason::JobReleaseWait)
+        };
+        if let Err(error) = self.spool.set_state(job.number, state, reason) {
+            log::error!(job:% = job.number, err:% = Chain(&error); "job could not be put back");
+        }
     }
 
     fn attempts(&self) -> MutexGuard<'_, HashMap<JobId, u32>> {
@@ -80,6 +96,7 @@ pub(crate) fn spawn(
         target: Arc::downgrade(target),
         port,
         shop,
+        again: VecDeque::new(),
     };
     std::thread::Builder::new()
         .name(name)
@@ -91,6 +108,8 @@ struct Worker {
     target: std::sync::Weak<Target>,
     port: Box<dyn PrinterPort>,
     shop: Arc<Workshop>,
+    /// Push jobs that the printer did not take; tried again when it is ready.
+    again: VecDeque<JobNumber>,
 }
 
 impl Worker {
@@ -109,10 +128,13 @@ impl Worker {
             let (Some(target), Ok(order)) = (self.target.upgrade(), order) else {
                 return;
             };
+            if target.is_stopping() {
+                return;
+            }
             match order {
-                None => target.set_status(self.port.status()),
+                None => self.look(&target),
                 Some(Order::Probe(answer)) => {
-                    target.set_status(self.port.status());
+                    self.look(&target);
                     // Whoever asked may have given up waiting.
                     let _ = answer.try_send(target.status());
                 }
@@ -121,6 +143,26 @@ impl Worker {
                     self.print(&target, job, user);
                     target.end();
                 }
+            }
+        }
+    }
+
+    /// Asks the printer how it is, and gives it what it did not take before.
+    fn look(&mut self, target: &Target) {
+        let was_ready = target.status().ready;
+        target.set_status(self.port.status());
+        if !was_ready && target.status().ready {
+            self.shop.panel.clear(PanelSignal::PrinterError);
+        }
+        for _ in 0..self.again.len() {
+            let next = self.again.pop_front();
+            let Some(job) = next.filter(|_| target.status().ready) else {
+                self.again.extend(next);
+                return;
+            };
+            if !target.print(job, None) {
+                self.again.push_front(job);
+                return;
             }
         }
     }
@@ -154,31 +196,19 @@ impl Worker {
         }
     }
 
-    /// The printer took nothing: the job waits for its owner as before.
+    /// The printer took nothing: a pull job waits for its owner as before, a push job for the
+    /// printer.
     fn put_back(&mut self, target: &Target, job: &Job, error: PortError) {
         log::warn!(job:% = job.number, printer = target.config.name, err:% = Chain(&error); "printer did not take the job");
         target.set_status(self.port.status());
-        let reason = waiting_reason(job);
-        if let Err(error) = self
-            .shop
-            .spool
-            .set_state(job.number, JobState::PendingHeld, reason)
-        {
-            log::error!(job:% = job.number, err:% = Chain(&error); "job could not be put back");
+        if job.target.is_some() {
+            self.again.push_back(job.number);
         }
+        self.shop.wait_again(job);
         let words = self.shop.panel.printer_words(&target.status().reasons);
         self.shop
             .panel
             .show(PanelSignal::PrinterError, Some(&words));
-    }
-}
-
-/// Where a job that was not printed waits again.
-fn waiting_reason(job: &Job) -> JobStateReason {
-    if job.target.is_some() {
-        JobStateReason::PrinterStopped
-    } else {
-        JobStateReason::JobReleaseWait
     }
 }
 
@@ -265,7 +295,7 @@ impl Release<'_> {
     fn settle(&self, report: PortReport) {
         let count = self.shop.counter.count(self.job);
         let impressions = report.impressions.or(count.impressions).unwrap_or(0);
-        self.append(Entry::Settled {
+        let settled = self.append(Entry::Settled {
             job: self.job.id,
             number: self.job.number,
             user: self.user,
@@ -277,6 +307,10 @@ impl Release<'_> {
             impressions: report.impressions,
             charged: true,
         });
+        if !settled {
+            // Without its record the job has not ended: its owner is asked, as after a power cut.
+            return self.hold(JobState::ProcessingStopped, JobStateReason::Interrupted);
+        }
         self.end(
             JobState::Completed,
             JobStateReason::JobCompletedSuccessfully,
@@ -295,7 +329,7 @@ impl Release<'_> {
             }
             ReleaseError::Ledger(_) => {
                 log::error!(job:% = number, err:% = Chain(&error); "release refused: the journal takes nothing");
-                self.hold(JobState::PendingHeld, waiting_reason(self.job));
+                self.shop.wait_again(self.job);
                 self.shop.panel.show(PanelSignal::PrinterError, None);
             }
             ReleaseError::Port(port) => self.stop_at_port(&port),
@@ -357,12 +391,19 @@ impl Release<'_> {
         PrinterName(self.target.config.name.clone())
     }
 
-    /// Appends what has happened already. If the journal can't take it, the next start finds the
-    /// open release and asks the owner; nothing is charged twice.
-    fn append(&self, entry: Entry) {
-        if let Err(error) = self.shop.ledger.append_blocking(entry) {
-            log::error!(job:% = self.job.number, err:% = Chain(&error); "end of release not journaled");
+    /// Appends what has happened already, trying again while the journal takes nothing. `false`
+    /// when it never did: then the next start finds the open release and asks the owner.
+    fn append(&self, entry: Entry) -> bool {
+        for _ in 0..APPEND_TRIES {
+            match self.shop.ledger.append_blocking(entry.clone()) {
+                Ok(_) => return true,
+                Err(error) => {
+                    log::error!(job:% = self.job.number, err:% = Chain(&error); "end of release not journaled");
+                }
+            }
+            smol::block_on(smol::Timer::after(APPEND_PAUSE));
         }
+        false
     }
 
     fn hold(&self, state: JobState, reason: JobStateReason) {

@@ -10,6 +10,7 @@ use super::exchange::{Exchange, Queue};
 use super::refusal::Refusal;
 use super::{OPERATIONS, document, media, options};
 use crate::config::PrinterConfig;
+use crate::intake::incoming::TIME_OUT_S;
 use crate::node::Node;
 
 const DESCRIPTION: &str = "printer-description";
@@ -88,7 +89,7 @@ fn description(exchange: &Exchange<'_>) -> Vec<Attribute> {
         Attribute::mime_media_types("document-format-supported", offered(printer)),
         Attribute::keyword("pdl-override-supported", "attempted"),
         Attribute::boolean("multiple-document-jobs-supported", false),
-        Attribute::integer("multiple-operation-time-out", 300),
+        Attribute::integer("multiple-operation-time-out", TIME_OUT_S.into()),
         Attribute::keyword("multiple-operation-time-out-action", "abort-job"),
         Attribute::boolean("job-ids-supported", true),
         Attribute::keywords(

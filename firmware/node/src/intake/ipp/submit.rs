@@ -40,7 +40,13 @@ pub(super) fn validate_job(exchange: &Exchange<'_>) -> Result<Message, Refusal> 
 
 pub(super) async fn create_job(exchange: &Exchange<'_>) -> Result<Message, Refusal> {
     let (new, unsupported) = new_job(exchange)?;
-    let job = exchange.node.spool.create(new).await?;
+    let node = exchange.node;
+    if !node.incoming.has_room() {
+        let message = "Too many jobs wait for their documents. Try again in a moment.";
+        return Err(Refusal::new(Status::BUSY, message));
+    }
+    let job = node.spool.create(new).await?;
+    node.incoming.created(job.number, node.clock.now().elapsed);
     Ok(created(exchange, &job, unsupported))
 }
 
@@ -68,6 +74,7 @@ pub(super) async fn send_document(exchange: &mut Exchange<'_>) -> Result<Message
         .begin_document(job.number, &arrival.format)?;
     let upload = arrival.store(exchange, upload).await?;
     let job = exchange.node.spool.commit(upload).await?;
+    exchange.node.incoming.arrived(job.number);
     let job = arrived(exchange, job)?;
     Ok(created(exchange, &job, Vec::new()))
 }

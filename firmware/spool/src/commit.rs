@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use platen_model::{Job, JobId, JobNumber, JobState};
+use platen_model::{Job, JobId, JobNumber, JobState, JobStateReason};
 use platen_store::{Disk, DiskFile, Keys};
 use smol::channel::{Receiver, Sender};
 
@@ -40,6 +40,8 @@ pub(crate) enum Work {
     End {
         number: JobNumber,
         ending: Ending,
+        /// Whether also a job may end whose bytes are on their way.
+        printing_too: bool,
     },
 }
 
@@ -81,6 +83,8 @@ struct Plan {
     /// Whether the ticket is the job's first, to be removed if the change fails.
     first_ticket: bool,
     body: Option<BodyFile>,
+    /// State and reason of a job that is to end, for when it does not.
+    before: Option<(JobState, JobStateReason)>,
     remove: Vec<PathBuf>,
 }
 
@@ -158,20 +162,43 @@ impl Committer {
                 body,
             } => self.prepare_attach(number, format, body, files, reply),
             Work::Hold { number, hold } => self.prepare_hold(number, hold, files, reply),
-            Work::End { number, ending } => {
-                let id = self.index.row(number)?.job.id;
-                Ok(Plan {
-                    reply,
-                    number,
-                    change: Change::End { number, ending },
-                    ticket_of: None,
-                    first_ticket: false,
-                    body: None,
-                    // The ticket first: it has the key, and a body alone is an orphan.
-                    remove: vec![ticket_path(id), body_path(id)],
-                })
-            }
+            Work::End {
+                number,
+                ending,
+                printing_too,
+            } => self.prepare_end(number, ending, printing_too, reply),
         }
+    }
+
+    /// The job counts as ended from here on, before its files are gone: nobody may begin to print
+    /// it meanwhile.
+    fn prepare_end(
+        &self,
+        number: JobNumber,
+        ending: Ending,
+        printing_too: bool,
+        reply: Sender<Result<Job, SpoolError>>,
+    ) -> Result<Plan, SpoolError> {
+        let mut before = None;
+        let job = self.index.update(number, |row| {
+            if row.job.state == JobState::Processing && !printing_too {
+                return Err(SpoolError::NotNow(number));
+            }
+            before = Some((row.job.state, row.job.reason));
+            (row.job.state, row.job.reason) = (ending.state, ending.reason);
+            Ok(())
+        })?;
+        Ok(Plan {
+            reply,
+            number,
+            change: Change::End { number, ending },
+            ticket_of: None,
+            first_ticket: false,
+            body: None,
+            before,
+            // The ticket first: it has the key, and a body alone is an orphan.
+            remove: vec![ticket_path(job.id), body_path(job.id)],
+        })
     }
 
     fn prepare_new(
@@ -197,6 +224,7 @@ impl Committer {
             ticket_of: Some(ticket.id),
             first_ticket: true,
             body,
+            before: None,
             remove: Vec::new(),
         })
     }
@@ -228,6 +256,7 @@ impl Committer {
             ticket_of: Some(ticket.id),
             first_ticket: false,
             body: Some(body),
+            before: None,
             remove: Vec::new(),
         })
     }
@@ -253,6 +282,7 @@ impl Committer {
             ticket_of: Some(ticket.id),
             first_ticket: false,
             body: None,
+            before: None,
             remove: Vec::new(),
         })
     }
@@ -336,7 +366,21 @@ impl Committer {
                 // The rewritten ticket is in place already: the body belongs to it.
                 body.keep();
             }
+            self.restore(&plan);
             answer(&plan.reply, Err(error.clone()));
+        }
+    }
+
+    fn restore(&self, plan: &Plan) {
+        let Some(before) = plan.before else {
+            return;
+        };
+        let restored = self.index.update(plan.number, |row| {
+            (row.job.state, row.job.reason) = before;
+            Ok(())
+        });
+        if let Err(error) = restored {
+            log::warn!(job:% = plan.number, err:% = platen_model::Chain(&error); "a job that did not end is not shown as before");
         }
     }
 

@@ -4,6 +4,7 @@
 //! cleanly, and without the mark it is rebuilt from the tickets.
 
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use platen_model::{Job, JobId, JobNumber, JobState, JobStateReason, OwnerKey};
@@ -101,6 +102,7 @@ pub(crate) struct Index {
     mark: Table<Mark>,
     history_max: usize,
     counts: Mutex<Counts>,
+    closed: AtomicBool,
 }
 
 fn key(number: u32) -> [u8; 4] {
@@ -136,6 +138,7 @@ impl Index {
             mark: database.table("spool-mark")?,
             history_max,
             counts: Mutex::default(),
+            closed: AtomicBool::new(false),
         })
     }
 
@@ -193,8 +196,12 @@ impl Index {
         self.write_mark(false)
     }
 
-    /// Durably says that the index is complete. Called after the last change.
-    pub(crate) fn mark_clean(&self) -> Result<(), DatabaseError> {
+    /// Durably says that the index is complete; takes no change from then on.
+    pub(crate) fn close(&self) -> Result<(), DatabaseError> {
+        {
+            let _no_change_now = self.lock();
+            self.closed.store(true, Ordering::Release);
+        }
         // Everything else first: the mark must be the last that is written.
         self.database.commit()?;
         self.write_mark(true)
@@ -264,7 +271,12 @@ impl Index {
             (Change::Hold { hold, .. }, Some(mut row)) => {
                 row.hold = hold;
                 // A job that is on its way already stays on it.
-                if hold || row.job.state == JobState::PendingHeld {
+                let waits = match row.job.state {
+                    JobState::PendingHeld => true,
+                    JobState::Pending => hold,
+                    _ => false,
+                };
+                if waits {
                     (row.job.state, row.job.reason) =
                         resting_state(row.has_body, hold, row.job.target.is_none());
                 }
@@ -356,6 +368,9 @@ impl Index {
         change: impl FnOnce(&mut Row) -> Result<(), SpoolError>,
     ) -> Result<Job, SpoolError> {
         let mut place = self.lock();
+        if self.closed.load(Ordering::Acquire) {
+            return Err(SpoolError::Closed);
+        }
         let mut counts = *place;
         let old = self.row(number)?;
         let mut new = old.clone();

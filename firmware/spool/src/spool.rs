@@ -247,31 +247,62 @@ impl Spool {
         if !state.is_ended() {
             return Err(SpoolError::NotNow(number));
         }
-        let at_unix_ms = self.inner.clock.now().unix_ms;
-        let ending = Ending {
+        let ending = self.ending(state, reason, impressions);
+        let printing_too = true;
+        self.durably(Work::End {
+            number,
+            ending,
+            printing_too,
+        })
+        .await
+    }
+
+    /// Cancels a job, as [`Spool::end`], but only while no byte of it is on its way: from then on
+    /// its printer's thread alone may end it.
+    ///
+    /// # Errors
+    /// [`SpoolError::NotFound`] when it has ended already; [`SpoolError::NotNow`] when it is being
+    /// printed.
+    pub async fn cancel(
+        &self,
+        number: JobNumber,
+        reason: JobStateReason,
+    ) -> Result<Job, SpoolError> {
+        let ending = self.ending(JobState::Canceled, reason, 0);
+        let printing_too = false;
+        self.durably(Work::End {
+            number,
+            ending,
+            printing_too,
+        })
+        .await
+    }
+
+    fn ending(&self, state: JobState, reason: JobStateReason, impressions: u32) -> Ending {
+        Ending {
             state,
             reason,
             impressions,
-            at_unix_ms,
-        };
-        self.durably(Work::End { number, ending }).await
+            at_unix_ms: self.inner.clock.now().unix_ms,
+        }
     }
 
-    /// Ends held jobs that were accepted before `older_than_unix_ms`, oldest first, at most 256 in
-    /// one call. Returns them.
+    /// Cancels jobs that `is_old` says nobody will collect, stopped ones too, oldest first; looks
+    /// at 256 in one call. Returns them.
     ///
     /// # Errors
     /// [`SpoolError`]; jobs ended before the error stay ended.
-    pub async fn expire(&self, older_than_unix_ms: u64) -> Result<Vec<Job>, SpoolError> {
-        // Numbers follow arrival, so the oldest held jobs come first.
-        let oldest = self.inner.index.jobs(Which::Held, EXPIRE_MAX, None)?;
-        let old = |job: &Job| job.created_unix_ms < older_than_unix_ms;
+    pub async fn expire(&self, is_old: impl Fn(&Job) -> bool) -> Result<Vec<Job>, SpoolError> {
+        // Numbers follow arrival, so the oldest jobs come first.
+        let index = &self.inner.index;
+        let mut old = index.jobs(Which::NotCompleted, EXPIRE_MAX, None)?;
+        old.retain(is_old);
         let mut ended = Vec::new();
-        for job in oldest.into_iter().filter(old) {
+        for job in old {
             let reason = JobStateReason::JobCanceledAtDevice;
-            match self.end(job.number, JobState::Canceled, reason, 0).await {
+            match self.cancel(job.number, reason).await {
                 Ok(job) => ended.push(job),
-                Err(SpoolError::NotFound(_)) => {}
+                Err(SpoolError::NotFound(_) | SpoolError::NotNow(_)) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -298,9 +329,35 @@ impl Spool {
         state: JobState,
         reason: JobStateReason,
     ) -> Result<Job, SpoolError> {
+        self.move_to(number, state, reason, |_| true)
+    }
+
+    /// As [`Spool::set_state`], but only while the job still is as `seen`: of two who saw it so and
+    /// want it in different states, one gets it.
+    ///
+    /// # Errors
+    /// As [`Spool::set_state`]; [`SpoolError::NotNow`] also when state or reason have changed.
+    pub fn advance(
+        &self,
+        seen: &Job,
+        state: JobState,
+        reason: JobStateReason,
+    ) -> Result<Job, SpoolError> {
+        let unchanged = |now: &Job| (now.state, now.reason) == (seen.state, seen.reason);
+        self.move_to(seen.number, state, reason, unchanged)
+    }
+
+    fn move_to(
+        &self,
+        number: JobNumber,
+        state: JobState,
+        reason: JobStateReason,
+        may: impl FnOnce(&Job) -> bool,
+    ) -> Result<Job, SpoolError> {
         let now = self.inner.clock.now().unix_ms;
         self.inner.index.update(number, |row| {
-            if state.is_ended() || !row.has_body {
+            let ended = state.is_ended() || row.job.state.is_ended();
+            if ended || !row.has_body || !may(&row.job) {
                 return Err(SpoolError::NotNow(number));
             }
             row.job.state = state;
@@ -448,7 +505,7 @@ impl Inner {
         if thread.join().is_err() {
             return; // Left marked dirty: rebuilt at the next start.
         }
-        if let Err(error) = self.index.mark_clean() {
+        if let Err(error) = self.index.close() {
             log::warn!(err:% = platen_model::Chain(&error); "the job index was not closed cleanly");
         }
     }

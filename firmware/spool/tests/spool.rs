@@ -335,10 +335,12 @@ fn a_full_disk_refuses_loses_nothing_and_works_again_with_room() {
 }
 
 #[test]
-fn held_jobs_expire_oldest_first_and_released_ones_stay() {
+fn held_and_stopped_jobs_expire_oldest_first_and_one_that_prints_stays() {
     let bench = Bench::new();
     let (spool, _) = bench.open();
     let old = submit(&spool, new_job("lena"), b"").unwrap();
+    let stopped = submit(&spool, new_job("lena"), b"").unwrap();
+    spool.mark_interrupted(&[stopped.id]).unwrap();
     let printing = submit(&spool, new_job("lena"), b"").unwrap();
     spool
         .set_state(
@@ -349,8 +351,10 @@ fn held_jobs_expire_oldest_first_and_released_ones_stay() {
         .unwrap();
     bench.clock.advance(Duration::from_secs(3600));
     let young = submit(&spool, new_job("lena"), b"").unwrap();
-    let ended = block_on(spool.expire(young.created_unix_ms)).unwrap();
-    assert_eq!(ended.iter().map(|job| job.id).collect::<Vec<_>>(), [old.id]);
+    let is_old = |job: &Job| job.created_unix_ms < young.created_unix_ms;
+    let ended = block_on(spool.expire(is_old)).unwrap();
+    let ids: Vec<_> = ended.iter().map(|job| job.id).collect();
+    assert_eq!(ids, [old.id, stopped.id]);
     assert_eq!(
         ended.first().map(|job| job.reason),
         Some(JobStateReason::JobCanceledAtDevice)
@@ -406,4 +410,59 @@ fn many_uploads_at_once_share_their_syncs() {
         of_directory < 200,
         "{of_directory} syncs of the directory for 200 jobs"
     );
+}
+
+/// A job was canceled, or expired, between being found and being printed: its files went while its
+/// bytes were on their way, and the journal had it both canceled and charged.
+#[test]
+fn a_job_that_prints_is_not_canceled_and_a_canceled_one_is_not_printed() {
+    let bench = Bench::new();
+    let (spool, _) = bench.open();
+    let seen = submit(&spool, new_job("lena"), b"x").unwrap();
+    let pending = spool
+        .advance(&seen, JobState::Pending, JobStateReason::JobQueued)
+        .unwrap();
+    let again = spool.advance(&seen, JobState::Pending, JobStateReason::JobQueued);
+    assert!(matches!(again, Err(SpoolError::NotNow(_))), "{again:?}");
+    let (printing, why) = (JobState::Processing, JobStateReason::JobPrinting);
+    spool.advance(&pending, printing, why).unwrap();
+    let reason = JobStateReason::JobCanceledByUser;
+    let refused = block_on(spool.cancel(seen.number, reason));
+    assert!(matches!(refused, Err(SpoolError::NotNow(_))), "{refused:?}");
+    assert_eq!(body(&spool, seen.number), b"x");
+
+    let other = submit(&spool, new_job("lena"), b"y").unwrap();
+    block_on(spool.cancel(other.number, reason)).unwrap();
+    let late = spool.advance(&other, printing, why);
+    assert!(matches!(late, Err(SpoolError::NotFound(_))), "{late:?}");
+    assert_eq!((bench.names(".body"), spool.held_count()), (1, 0));
+}
+
+#[test]
+fn a_job_whose_end_fails_waits_as_before() {
+    let bench = Bench::new();
+    let (spool, _) = bench.open();
+    let job = submit(&spool, new_job("lena"), b"x").unwrap();
+    bench.disk.freeze_at_sync(bench.disk.syncs());
+    let failed = block_on(spool.cancel(job.number, JobStateReason::JobCanceledByUser));
+    assert!(matches!(failed, Err(SpoolError::Disk(_))), "{failed:?}");
+    let now = spool.job(job.number).unwrap().unwrap();
+    assert_eq!((now.state, now.reason), (job.state, job.reason));
+    assert_eq!(spool.held_count(), 1);
+}
+
+/// Threads of the daemon still hold clones when it ends; without an explicit close every start
+/// read all tickets again.
+#[test]
+fn a_closed_spool_takes_no_change_and_opens_at_once() {
+    let bench = Bench::new();
+    let (spool, _) = bench.open();
+    let job = submit(&spool, new_job("lena"), b"x").unwrap();
+    let clone = spool.clone();
+    clone.close();
+    let late = spool.set_state(job.number, JobState::Pending, JobStateReason::JobQueued);
+    assert!(matches!(late, Err(SpoolError::Closed)), "{late:?}");
+    drop((spool, clone));
+    let (spool, report) = bench.open();
+    assert_eq!((report.rebuilt, spool.held_count()), (false, 1));
 }

@@ -36,13 +36,13 @@ pub enum KeyError {
     /// The file is short, long or fails its checksum.
     #[error(
         "the key file {0} is damaged; put back a copy of it, or, to give up every held job and \
-         the users' cards, remove it together with jobs, ledger and database"
+         the users' cards, remove it together with jobs, ledger, users and database"
     )]
     Damaged(PathBuf),
     /// There is sealed data but no key file.
     #[error(
         "{1} holds sealed data but the key file {0} is missing; put back a copy of it, or, to \
-         give up that data, remove jobs, ledger and database"
+         give up that data, remove jobs, ledger, users and database"
     )]
     Missing(PathBuf, PathBuf),
     /// The key file could not be read or made.

@@ -7,7 +7,7 @@ use platen_model::{Clock, Moment};
 
 /// Wall time before this (2026-01-01) means that the clock was never set: boxes without a battery
 /// start in 1970.
-const PLAUSIBLE_UNIX_MS: u64 = 1_767_225_600_000;
+pub(crate) const PLAUSIBLE_UNIX_MS: u64 = 1_767_225_600_000;
 
 /// Reads the operating system's clocks.
 #[derive(Debug)]

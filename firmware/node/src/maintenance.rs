@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use platen_ledger::Entry;
-use platen_model::{Chain, JobState, JobStateReason};
+use platen_model::{Chain, Job, JobState, JobStateReason, Moment};
 use platen_spool::SpoolError;
 
+use crate::clock::PLAUSIBLE_UNIX_MS;
 use crate::node::Node;
 
 /// How often it looks.
@@ -44,8 +45,7 @@ async fn expire(node: &Arc<Node>) {
     if !now.trusted {
         return; // A box that does not know the date must not erase by it.
     }
-    let before_unix_ms = now.unix_ms.saturating_sub(keep_ms);
-    let expired = match node.spool.expire(before_unix_ms).await {
+    let expired = match node.spool.expire(|job| is_old(job, &now, keep_ms)).await {
         Ok(expired) => expired,
         Err(error) => {
             log::error!(err:% = Chain(&error); "uncollected jobs could not be erased");
@@ -61,5 +61,70 @@ async fn expire(node: &Arc<Node>) {
         if let Err(error) = node.ledger.append(entry).await {
             log::error!(job:% = job.number, err:% = Chain(&error); "expiry not journaled");
         }
+    }
+}
+
+/// Whether a job was accepted more than `keep_ms` ago. One that came before the box knew the date
+/// carries a time of 1970: its age is not known, and it is given the whole time from this start on.
+fn is_old(job: &Job, now: &Moment, keep_ms: u64) -> bool {
+    if job.created_unix_ms < PLAUSIBLE_UNIX_MS {
+        return now.elapsed > Duration::from_millis(keep_ms);
+    }
+    now.unix_ms.saturating_sub(job.created_unix_ms) > keep_ms
+}
+
+#[cfg(test)]
+mod tests {
+    use platen_model::{JobId, JobNumber, JobOptions, Owner, OwnerKey};
+
+    use super::*;
+
+    const HOUR_MS: u64 = 3_600_000;
+
+    fn job(created_unix_ms: u64) -> Job {
+        Job {
+            id: JobId::from_parts(created_unix_ms, &[0; 10]),
+            number: JobNumber(1),
+            name: String::new(),
+            owner: Owner {
+                name: String::new(),
+                key: OwnerKey([0; 16]),
+            },
+            format: String::new(),
+            octets: 1,
+            options: JobOptions::default(),
+            state: JobState::PendingHeld,
+            reason: JobStateReason::JobReleaseWait,
+            target: None,
+            created_unix_ms,
+            processing_unix_ms: None,
+            ended_unix_ms: None,
+            count: None,
+            impressions_completed: 0,
+        }
+    }
+
+    /// A box without a battery takes jobs before it learns the date; all of them were erased in the
+    /// moment it did.
+    #[test]
+    fn a_job_from_before_the_date_was_known_is_as_old_as_the_daemon_at_most() {
+        let now = |hours: u64| Moment {
+            unix_ms: PLAUSIBLE_UNIX_MS + 50 * HOUR_MS,
+            elapsed: Duration::from_millis(hours * HOUR_MS),
+            trusted: true,
+        };
+        let keep = 24 * HOUR_MS;
+        assert!(!is_old(&job(60_000), &now(1), keep));
+        assert!(is_old(&job(60_000), &now(25), keep));
+        assert!(is_old(
+            &job(PLAUSIBLE_UNIX_MS + 25 * HOUR_MS),
+            &now(1),
+            keep
+        ));
+        assert!(!is_old(
+            &job(PLAUSIBLE_UNIX_MS + 27 * HOUR_MS),
+            &now(1),
+            keep
+        ));
     }
 }

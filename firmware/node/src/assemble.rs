@@ -36,6 +36,9 @@ use crate::start::{PrinterUriFault, StartError};
 /// Events of readers that wait to be handled; a tap past this is dropped and counted.
 const EVENTS: usize = 64;
 
+/// A journal that takes nothing is tried again after this.
+const APPEND_PAUSE: Duration = Duration::from_secs(1);
+
 /// Everything durable, opened and brought together.
 struct State {
     attempts: HashMap<JobId, u32>,
@@ -192,6 +195,7 @@ fn start_printers(
         counter: Arc::clone(counter),
         panel: Arc::clone(panel),
         executor: Arc::clone(executor),
+        append_pause: APPEND_PAUSE,
         attempts: Mutex::new(state.attempts.clone()),
     });
     let mut targets = Vec::new();

@@ -6,6 +6,8 @@
 //! ticket: it is synced before the first byte leaves.
 
 mod envelope;
+#[cfg(test)]
+mod power_cut;
 mod recover;
 mod tap;
 mod target;

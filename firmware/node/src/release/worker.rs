@@ -28,10 +28,8 @@ use platen_model::Chain;
 const CHUNK: usize = 64 << 10;
 /// How often an idle printer is asked how it is.
 const IDLE_PROBE: Duration = Duration::from_secs(10);
-/// What has been printed is journaled within these tries, one second apart, also on a disk that is
-/// full for a moment.
+/// What has been printed is journaled within these tries, also on a disk that is full for a moment.
 const APPEND_TRIES: u32 = 10;
-const APPEND_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a printer's thread needs of the box.
 pub(crate) struct Workshop {
@@ -40,6 +38,8 @@ pub(crate) struct Workshop {
     pub(crate) counter: Arc<Counter>,
     pub(crate) panel: Arc<Panel>,
     pub(crate) executor: Arc<smol::Executor<'static>>,
+    /// Between two tries to journal what has been printed.
+    pub(crate) append_pause: Duration,
     /// Jobs tried and not ended, with their last attempt.
     pub(crate) attempts: Mutex<HashMap<JobId, u32>>,
 }
@@ -92,19 +92,14 @@ pub(crate) fn spawn(
     shop: Arc<Workshop>,
 ) -> std::io::Result<()> {
     let name = format!("printer {}", target.config.name);
-    let mut worker = Worker {
-        target: Arc::downgrade(target),
-        port,
-        shop,
-        again: VecDeque::new(),
-    };
+    let mut worker = Worker::new(target, port, shop);
     std::thread::Builder::new()
         .name(name)
         .spawn(move || worker.run(&waiting))?;
     Ok(())
 }
 
-struct Worker {
+pub(super) struct Worker {
     target: std::sync::Weak<Target>,
     port: Box<dyn PrinterPort>,
     shop: Arc<Workshop>,
@@ -113,6 +108,19 @@ struct Worker {
 }
 
 impl Worker {
+    pub(super) fn new(
+        target: &Arc<Target>,
+        port: Box<dyn PrinterPort>,
+        shop: Arc<Workshop>,
+    ) -> Self {
+        Self {
+            target: Arc::downgrade(target),
+            port,
+            shop,
+            again: VecDeque::new(),
+        }
+    }
+
     fn run(&mut self, waiting: &Receiver<Order>) {
         if let Some(target) = self.target.upgrade() {
             target.set_status(self.port.status());
@@ -167,7 +175,7 @@ impl Worker {
         }
     }
 
-    fn print(&mut self, target: &Target, number: JobNumber, user: Option<UserId>) {
+    pub(super) fn print(&mut self, target: &Target, number: JobNumber, user: Option<UserId>) {
         let job = match self.shop.spool.job(number) {
             Ok(Some(job)) if job.state == JobState::Pending => job,
             Ok(_) => return, // Deleted, or taken back, while it waited in the queue.
@@ -401,7 +409,7 @@ impl Release<'_> {
                     log::error!(job:% = self.job.number, err:% = Chain(&error); "end of release not journaled");
                 }
             }
-            smol::block_on(smol::Timer::after(APPEND_PAUSE));
+            smol::block_on(smol::Timer::after(self.shop.append_pause));
         }
         false
     }

@@ -105,6 +105,19 @@ pub enum ColorMode {
     Monochrome,
 }
 
+/// `print-quality` (RFC 8011 §5.2.13). The numbers are IPP's enum values.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum PrintQuality {
+    /// `draft`
+    Draft = 3,
+    /// `normal`
+    Normal = 4,
+    /// `high`
+    High = 5,
+}
+
 /// What the submitter asked for. Kept as said; a printer without a ticket gets only the bytes.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct JobOptions {
@@ -116,6 +129,12 @@ pub struct JobOptions {
     pub color: ColorMode,
     /// PWG 5101.1 media name, such as `iso_a4_210x297mm`.
     pub media: Option<String>,
+    /// `print-quality`, where it was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<PrintQuality>,
+    /// `printer-resolution` in dots per inch, where it was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolution_dpi: Option<u16>,
 }
 
 impl Default for JobOptions {
@@ -125,6 +144,8 @@ impl Default for JobOptions {
             sides: Sides::OneSided,
             color: ColorMode::Auto,
             media: None,
+            quality: None,
+            resolution_dpi: None,
         }
     }
 }

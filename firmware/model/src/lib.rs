@@ -19,4 +19,4 @@ pub use count::{Certainty, Evidence, PageCount, Sides};
 pub use decision::{Decision, Reason, Step};
 pub use identity::{Denied, Identity, Presented, Source};
 pub use ids::{CardKey, JobId, JobNumber, OwnerKey, PrinterName, UserId};
-pub use job::{ColorMode, Job, JobOptions, JobState, JobStateReason, Owner};
+pub use job::{ColorMode, Job, JobOptions, JobState, JobStateReason, Owner, PrintQuality};

@@ -90,6 +90,11 @@ impl Panel {
         words::printer_reasons(self.language, reasons)
     }
 
+    /// That nothing is released because the journal takes nothing, in the panel's language.
+    pub(crate) fn journal_words(&self) -> &'static str {
+        words::journal(self.language)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shown> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -51,6 +51,15 @@ pub(super) fn jobs(language: Language, jobs: usize) -> String {
     }
 }
 
+/// Nothing is released without its record.
+pub(super) fn journal(language: Language) -> &'static str {
+    pick(
+        language,
+        "The box's disk is full or failing: tell your administrator.",
+        "设备存储已满或故障，请通知管理员。",
+    )
+}
+
 /// IPP `printer-state-reasons` as a sentence.
 pub(super) fn printer_reasons(language: Language, reasons: &[String]) -> String {
     let known = reasons.iter().find_map(|reason| {

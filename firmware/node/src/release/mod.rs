@@ -8,12 +8,14 @@
 mod envelope;
 #[cfg(test)]
 mod power_cut;
+#[cfg(test)]
+mod races;
 mod recover;
 mod tap;
 mod target;
 mod worker;
 
 pub(crate) use recover::{RecoverError, recover, resume_push_jobs};
-pub(crate) use tap::{Releases, Tapped};
+pub(crate) use tap::{Queued, Releases, Tapped};
 pub(crate) use target::Target;
 pub(crate) use worker::{Workshop, spawn};

@@ -11,7 +11,7 @@ use platen_model::{JobId, JobState, JobStateReason};
 use platen_spool::{Spool, SpoolError, Which};
 use thiserror::Error;
 
-use super::tap::Releases;
+use super::tap::{Queued, Releases};
 use platen_model::Chain;
 
 /// Push jobs taken up again at a start; the printer's queue holds no more.
@@ -85,8 +85,8 @@ pub(crate) fn resume_push_jobs(spool: &Spool, releases: &Releases) -> Result<(),
             continue;
         };
         match releases.queue(target, &job, None) {
-            Ok(true) => {}
-            Ok(false) => {
+            Ok(Queued::Taken | Queued::Changed) => {}
+            Ok(Queued::Full) => {
                 log::warn!(job:% = job.number; "push job waits: the printer's queue is full")
             }
             Err(error) => {

@@ -47,6 +47,16 @@ struct Sum {
     reasons: Vec<String>,
 }
 
+/// What became of a job that was to go into a printer's queue.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Queued {
+    Taken,
+    /// The queue is full; the job is as before.
+    Full,
+    /// Somebody else released, held or deleted it first.
+    Changed,
+}
+
 /// Releases jobs to the box's printers.
 pub(crate) struct Releases {
     spool: Spool,
@@ -133,10 +143,11 @@ impl Releases {
         let facts = target.facts(&status);
         for job in jobs {
             match platen_policy::decide(identity, &job, &facts) {
-                Decision::Allow { .. } if self.queue(target, &job, Some(identity.user))? => {
-                    sum.released.push(job.number);
-                }
-                Decision::Allow { .. } => sum.refused = Some(Reason::PrinterInError),
+                Decision::Allow { .. } => match self.queue(target, &job, Some(identity.user))? {
+                    Queued::Taken => sum.released.push(job.number),
+                    Queued::Full => sum.refused = Some(Reason::PrinterInError),
+                    Queued::Changed => sum.refused = Some(Reason::NotReleasable),
+                },
                 Decision::Deny(reason) => sum.refused = Some(reason),
             }
         }
@@ -170,20 +181,26 @@ impl Releases {
         }
     }
 
-    /// Marks a job released and puts it into the printer's queue. `false`: the queue is full.
+    /// Marks a job released, as it was when `job` was read, and puts it into the printer's queue.
     pub(crate) fn queue(
         &self,
         target: &Target,
         job: &Job,
         user: Option<UserId>,
-    ) -> Result<bool, SpoolError> {
-        self.spool
-            .set_state(job.number, JobState::Pending, JobStateReason::JobQueued)?;
+    ) -> Result<Queued, SpoolError> {
+        let (state, reason) = (JobState::Pending, JobStateReason::JobQueued);
+        let pending = match self.spool.advance(job, state, reason) {
+            Ok(pending) => pending,
+            Err(SpoolError::NotNow(_) | SpoolError::NotFound(_)) => return Ok(Queued::Changed),
+            Err(error) => return Err(error),
+        };
         if target.print(job.number, user) {
-            return Ok(true);
+            return Ok(Queued::Taken);
         }
-        self.spool.set_state(job.number, job.state, job.reason)?;
-        Ok(false)
+        match self.spool.advance(&pending, job.state, job.reason) {
+            Ok(_) | Err(SpoolError::NotNow(_) | SpoolError::NotFound(_)) => Ok(Queued::Full),
+            Err(error) => Err(error),
+        }
     }
 
     fn ask(&self, user: UserId) {

@@ -131,8 +131,15 @@ impl Target {
     /// Asks the worker to stop sending `job`; `false` when it is not the one being sent.
     pub(crate) fn cancel(&self, job: JobNumber) -> bool {
         let mut state = self.lock();
-        state.cancel = state.printing == Some(job);
-        state.cancel
+        let printing = state.printing == Some(job);
+        // A wish about another job takes nothing back.
+        state.cancel |= printing;
+        printing
+    }
+
+    /// Orders taken and not ended.
+    pub(super) fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
     }
 
     /// Lets the job that is printing end and begins no further one.

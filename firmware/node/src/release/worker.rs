@@ -6,15 +6,16 @@
 //! job back to waiting; one after it leaves the job stopped, and only its owner can ask for it
 //! again, since some pages may be out.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use platen_hal::{PanelSignal, PortError, PortReport, PortSession, PrinterPort};
-use platen_ledger::{Entry, Ledger, Outcome};
+use platen_hal::{PanelSignal, PortError, PortReport, PortSession, PortStatus, PrinterPort};
+use platen_ledger::{Entry, Ledger, LedgerError, Outcome};
 use platen_model::{Job, JobId, JobNumber, JobState, JobStateReason, PrinterName, UserId};
-use platen_spool::Spool;
+use platen_spool::{Spool, SpoolError, Which};
 use smol::channel::Receiver;
 use thiserror::Error;
 
@@ -28,6 +29,8 @@ use platen_model::Chain;
 const CHUNK: usize = 64 << 10;
 /// How often an idle printer is asked how it is.
 const IDLE_PROBE: Duration = Duration::from_secs(10);
+/// Waiting push jobs looked at in one such pause; the printer's queue holds no more.
+const TAKEN_UP: usize = 1000;
 /// What has been printed is journaled within these tries, also on a disk that is full for a moment.
 const APPEND_TRIES: u32 = 10;
 
@@ -45,11 +48,8 @@ pub(crate) struct Workshop {
 }
 
 impl Workshop {
-    fn next_attempt(&self, job: JobId) -> u32 {
-        let mut attempts = self.attempts();
-        let attempt = attempts.entry(job).or_insert(0);
-        *attempt += 1;
-        *attempt
+    fn last_attempt(&self, job: JobId) -> u32 {
+        self.attempts().get(&job).copied().unwrap_or(0)
     }
 
     /// A job of which nothing has left the box waits as before.
@@ -64,6 +64,25 @@ impl Workshop {
         }
     }
 
+    /// A job of which something may have left the box is left to its owner's word.
+    fn interrupt(&self, job: &Job) {
+        if let Err(error) = self.ledger.append_blocking(self.interruption(job)) {
+            log::error!(job:% = job.number, err:% = Chain(&error); "interruption not journaled");
+        }
+        let (state, reason) = (JobState::ProcessingStopped, JobStateReason::Interrupted);
+        if let Err(error) = self.spool.set_state(job.number, state, reason) {
+            log::error!(job:% = job.number, err:% = Chain(&error); "job state not kept");
+        }
+    }
+
+    fn interruption(&self, job: &Job) -> Entry {
+        Entry::Interrupted {
+            job: job.id,
+            number: job.number,
+            attempt: self.last_attempt(job.id),
+        }
+    }
+
     fn attempts(&self) -> MutexGuard<'_, HashMap<JobId, u32>> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -75,9 +94,9 @@ enum ReleaseError {
     #[error("the printer did not take it")]
     Port(#[from] PortError),
     #[error("the release could not be journaled")]
-    Ledger(#[from] platen_ledger::LedgerError),
+    Ledger(#[from] LedgerError),
     #[error("the box could not read its copy")]
-    Spool(#[from] platen_spool::SpoolError),
+    Spool(#[from] SpoolError),
     #[error("the box could not read its copy")]
     Body(#[source] std::io::Error),
     #[error("deleted while printing")]
@@ -103,8 +122,6 @@ pub(super) struct Worker {
     target: std::sync::Weak<Target>,
     port: Box<dyn PrinterPort>,
     shop: Arc<Workshop>,
-    /// Push jobs that the printer did not take; tried again when it is ready.
-    again: VecDeque<JobNumber>,
 }
 
 impl Worker {
@@ -117,7 +134,6 @@ impl Worker {
             target: Arc::downgrade(target),
             port,
             shop,
-            again: VecDeque::new(),
         }
     }
 
@@ -139,37 +155,86 @@ impl Worker {
             if target.is_stopping() {
                 return;
             }
-            match order {
-                None => self.look(&target),
-                Some(Order::Probe(answer)) => {
-                    self.look(&target);
-                    // Whoever asked may have given up waiting.
-                    let _ = answer.try_send(target.status());
-                }
-                Some(Order::Print { job, user }) => {
-                    target.begin(job);
-                    self.print(&target, job, user);
-                    target.end();
-                }
+            let printing = match &order {
+                Some(Order::Print { job, .. }) => Some(*job),
+                _ => None,
+            };
+            let carried_out = catch_unwind(AssertUnwindSafe(|| self.carry_out(&target, order)));
+            if carried_out.is_err() {
+                self.after_panic(&target, printing);
+            }
+            if printing.is_some() {
+                target.end();
             }
         }
     }
 
-    /// Asks the printer how it is, and gives it what it did not take before.
+    pub(super) fn carry_out(&mut self, target: &Target, order: Option<Order>) {
+        match order {
+            None => {
+                self.look(target);
+                self.take_up(target);
+            }
+            Some(Order::Probe(answer)) => {
+                self.look(target);
+                // Whoever asked may have given up waiting.
+                let _ = answer.try_send(target.status());
+            }
+            Some(Order::Print { job, user }) => {
+                target.begin(job);
+                self.print(target, job, user);
+            }
+        }
+    }
+
+    /// A bug must cost one job and not the printer: what was on its way is left to its owner's word
+    /// and the thread goes on.
+    fn after_panic(&self, target: &Target, printing: Option<JobNumber>) {
+        let reasons = vec!["other-error".to_owned()];
+        log::error!(printer = target.config.name; "the printer's thread met a bug");
+        target.set_status(PortStatus {
+            ready: false,
+            reasons: reasons.clone(),
+        });
+        let words = self.shop.panel.printer_words(&reasons);
+        let panel = &self.shop.panel;
+        panel.show(PanelSignal::PrinterError, Some(&words));
+        let job = printing.and_then(|number| self.shop.spool.job(number).ok().flatten());
+        match job {
+            Some(job) if job.state == JobState::Processing => self.shop.interrupt(&job),
+            Some(job) if job.state == JobState::Pending => self.shop.wait_again(&job),
+            _ => {}
+        }
+    }
+
+    /// Asks the printer how it is.
     fn look(&mut self, target: &Target) {
         let was_ready = target.status().ready;
         target.set_status(self.port.status());
         if !was_ready && target.status().ready {
             self.shop.panel.clear(PanelSignal::PrinterError);
         }
-        for _ in 0..self.again.len() {
-            let next = self.again.pop_front();
-            let Some(job) = next.filter(|_| target.status().ready) else {
-                self.again.extend(next);
+    }
+
+    /// Gives a ready printer with nothing to do the push jobs that wait for it: it did not take
+    /// them before, its queue was full, or their client went away too early.
+    fn take_up(&self, target: &Target) {
+        if !target.status().ready || target.queued() > 0 {
+            return;
+        }
+        let waiting = match self.shop.spool.jobs(Which::Released, TAKEN_UP, None) {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                log::error!(err:% = Chain(&error); "push jobs that wait can't be read");
                 return;
-            };
-            if !target.print(job, None) {
-                self.again.push_front(job);
+            }
+        };
+        for job in waiting {
+            let own = job
+                .target
+                .as_ref()
+                .is_some_and(|name| name.0 == target.config.name);
+            if own && job.state == JobState::Pending && !target.print(job.number, None) {
                 return;
             }
         }
@@ -184,10 +249,7 @@ impl Worker {
                 return;
             }
         };
-        let session = match self.port.open() {
-            Ok(session) => session,
-            Err(error) => return self.put_back(target, &job, error),
-        };
+        let opened = self.port.open();
         let mut release = Release {
             target,
             job: &job,
@@ -195,8 +257,25 @@ impl Worker {
             shop: &self.shop,
             attempt: 0,
         };
+        let session = match opened {
+            Ok(session) => session,
+            Err(_) if target.is_canceled() => return release.cancel(),
+            Err(error) => return self.put_back(target, &job, error),
+        };
+        let (state, reason) = (JobState::Processing, JobStateReason::JobPrinting);
+        match self.shop.spool.advance(&job, state, reason) {
+            Ok(_) => {}
+            // Deleted, expired or held while the printer was asked.
+            Err(SpoolError::NotNow(_) | SpoolError::NotFound(_)) => return,
+            Err(error) => {
+                log::error!(job:% = number, err:% = Chain(&error); "released job can't be marked");
+                return self.shop.wait_again(&job);
+            }
+        }
         match release.run(&mut *self.port, session) {
             Ok(report) => release.settle(report),
+            // Whoever deleted it was told that it ends, whatever the printer does.
+            Err(ReleaseError::Port(_)) if target.is_canceled() => release.cancel(),
             Err(error) => release.stop(error),
         }
         if !target.status().ready {
@@ -209,9 +288,6 @@ impl Worker {
     fn put_back(&mut self, target: &Target, job: &Job, error: PortError) {
         log::warn!(job:% = job.number, printer = target.config.name, err:% = Chain(&error); "printer did not take the job");
         target.set_status(self.port.status());
-        if job.target.is_some() {
-            self.again.push_back(job.number);
-        }
         self.shop.wait_again(job);
         let words = self.shop.panel.printer_words(&target.status().reasons);
         self.shop
@@ -240,11 +316,6 @@ impl Release<'_> {
         let envelope = Envelope::of(self.job, &self.target.config);
         let body = self.shop.spool.body(self.job.number)?;
         self.write_ticket()?;
-        self.shop.spool.set_state(
-            self.job.number,
-            JobState::Processing,
-            JobStateReason::JobPrinting,
-        )?;
         let mut total = self.send(body, first, &envelope)?;
         for _ in 1..envelope.sendings {
             let body = self.shop.spool.body(self.job.number)?;
@@ -286,17 +357,28 @@ impl Release<'_> {
 
     /// The release ticket: durable before the first byte leaves.
     fn write_ticket(&mut self) -> Result<(), ReleaseError> {
-        let attempt = self.shop.next_attempt(self.job.id);
-        self.shop.ledger.append_blocking(Entry::Released {
+        let last = self.shop.last_attempt(self.job.id);
+        let ticket = Entry::Released {
             job: self.job.id,
             number: self.job.number,
             user: self.user,
             printer: self.printer(),
-            attempt,
+            attempt: last + 1,
             octets: self.job.octets,
             format: self.job.format.clone(),
-        })?;
-        self.attempt = attempt;
+        };
+        match self.shop.ledger.append_blocking(ticket.clone()) {
+            // The end of the last attempt could not be journaled then.
+            Err(LedgerError::AlreadyReleased { .. }) => {
+                self.shop
+                    .ledger
+                    .append_blocking(self.shop.interruption(self.job))?;
+                self.shop.ledger.append_blocking(ticket)?;
+            }
+            other => drop(other?),
+        }
+        self.attempt = last + 1;
+        self.shop.attempts().insert(self.job.id, self.attempt);
         Ok(())
     }
 
@@ -338,7 +420,9 @@ impl Release<'_> {
             ReleaseError::Ledger(_) => {
                 log::error!(job:% = number, err:% = Chain(&error); "release refused: the journal takes nothing");
                 self.shop.wait_again(self.job);
-                self.shop.panel.show(PanelSignal::PrinterError, None);
+                let words = self.shop.panel.journal_words();
+                let panel = &self.shop.panel;
+                panel.show(PanelSignal::PrinterError, Some(words));
             }
             ReleaseError::Port(port) => self.stop_at_port(&port),
         }
@@ -359,7 +443,7 @@ impl Release<'_> {
         });
         self.hold(JobState::ProcessingStopped, JobStateReason::PrinterStopped);
         let words = self.shop.panel.printer_words(&reasons);
-        self.target.set_status(platen_hal::PortStatus {
+        self.target.set_status(PortStatus {
             ready: false,
             reasons,
         });
@@ -369,7 +453,15 @@ impl Release<'_> {
     }
 
     fn cancel(&self) {
-        self.append(self.ended_entry(Outcome::Canceled));
+        self.append(if self.attempt > 0 {
+            self.ended_entry(Outcome::Canceled)
+        } else {
+            Entry::Canceled {
+                job: self.job.id,
+                number: self.job.number,
+                user: None,
+            }
+        });
         self.end(JobState::Canceled, JobStateReason::JobCanceledByUser, 0);
     }
 

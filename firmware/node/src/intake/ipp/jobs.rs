@@ -10,6 +10,7 @@ use super::exchange::{Exchange, Queue};
 use super::refusal::Refusal;
 use super::view;
 use crate::listing::Listing;
+use crate::release::Queued;
 
 /// Jobs in one answer, whatever the client asks for.
 const LISTED_MAX: usize = 1000;
@@ -151,13 +152,18 @@ pub(super) async fn release_job(exchange: &Exchange<'_>) -> Result<Message, Refu
             "The job is not held by its submitter.",
         ));
     }
-    if let Queue::Push(target) = &exchange.door.queue
-        && !exchange.node.releases.queue(target, &job, None)?
-    {
-        return Err(Refusal::new(
-            Status::BUSY,
-            "The printer's queue is full. Try again.",
-        ));
+    if let Queue::Push(target) = &exchange.door.queue {
+        match exchange.node.releases.queue(target, &job, None)? {
+            Queued::Taken => {}
+            Queued::Full => {
+                let message = "The printer's queue is full. Try again.";
+                return Err(Refusal::new(Status::BUSY, message));
+            }
+            Queued::Changed => {
+                let message = "The job's state does not allow this.";
+                return Err(Refusal::new(Status::NOT_POSSIBLE, message));
+            }
+        }
     }
     match exchange.node.spool.set_hold(job.number, false).await {
         // On its way to the printer already: the journal has it.

@@ -12,6 +12,7 @@ use super::exchange::{Exchange, Queue, Wanted};
 use super::options::{self, Asked};
 use super::refusal::Refusal;
 use super::{document, view};
+use crate::release::Queued;
 
 /// Longest `job-name` kept (RFC 8011 §5.1.3).
 const NAME_OCTETS: usize = 255;
@@ -157,7 +158,7 @@ fn arrived(exchange: &Exchange<'_>, job: Job) -> Result<Job, Refusal> {
     if job.reason == JobStateReason::JobHoldUntilSpecified {
         return Ok(job);
     }
-    if !exchange.node.releases.queue(target, &job, None)? {
+    if exchange.node.releases.queue(target, &job, None)? == Queued::Full {
         log::warn!(job:% = job.number, printer = target.config.name; "push job waits: the printer's queue is full");
     }
     Ok(Job {
@@ -187,6 +188,10 @@ fn created(exchange: &Exchange<'_>, job: &Job, unsupported: Vec<Attribute>) -> M
         .push(Attribute::keyword(
             "job-state-reasons",
             job.reason.keyword(),
+        ))
+        .push(Attribute::text(
+            "job-state-message",
+            view::sentence(job.reason),
         ));
     message
 }

@@ -28,6 +28,7 @@ use crate::counting::Counter;
 use crate::devices::simulated::Simulator;
 use crate::devices::{Door, Outcomes};
 use crate::intake::incoming::Incoming;
+use crate::intake::shown::ShownStates;
 use crate::node::{Node, Reader};
 use crate::panel::{Panel, ShowLights};
 use crate::release::{self, Releases, Target, Workshop};
@@ -90,6 +91,7 @@ pub(crate) fn assemble(
         attempts: _,
     } = state;
     let node = Node {
+        executor: Arc::clone(executor),
         config,
         clock,
         keys,
@@ -101,6 +103,7 @@ pub(crate) fn assemble(
         releases,
         door,
         incoming: Incoming::default(),
+        shown_states: ShownStates::default(),
         readers,
         simulator,
         uuid,

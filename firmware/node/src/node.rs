@@ -7,7 +7,7 @@ use platen_auth::Directory;
 use platen_hal_linux::BusHandle;
 use platen_ledger::{Entry, Ledger};
 use platen_model::local::DeviceStatus;
-use platen_model::{Clock, JobNumber, JobState, JobStateReason, UserId};
+use platen_model::{Clock, JobNumber, JobStateReason, Moment, UserId};
 use platen_spool::{Spool, SpoolError};
 use platen_store::Keys;
 use thiserror::Error;
@@ -18,6 +18,7 @@ use crate::counting::Counter;
 use crate::devices::Door;
 use crate::devices::simulated::Simulator;
 use crate::intake::incoming::Incoming;
+use crate::intake::shown::ShownStates;
 use crate::panel::Panel;
 use crate::release::{Releases, Target};
 
@@ -29,6 +30,7 @@ const STOPPED: i32 = 5;
 /// The box.
 pub(crate) struct Node {
     pub(crate) config: Config,
+    pub(crate) executor: Arc<smol::Executor<'static>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) spool: Spool,
@@ -39,6 +41,7 @@ pub(crate) struct Node {
     pub(crate) releases: Arc<Releases>,
     pub(crate) door: Arc<Door>,
     pub(crate) incoming: Incoming,
+    pub(crate) shown_states: ShownStates,
     pub(crate) readers: Vec<Reader>,
     pub(crate) simulator: Option<Simulator>,
     /// `printer-uuid`, the same for the life of the box.
@@ -99,6 +102,12 @@ pub(crate) enum CancelError {
     Failed(#[from] SpoolError),
 }
 
+/// Seconds of up-time at this moment, 1 or more, as IPP counts.
+pub(crate) fn up_time_s(moment: Moment) -> i32 {
+    let seconds = moment.elapsed.as_secs().saturating_add(1);
+    i32::try_from(seconds).unwrap_or(i32::MAX)
+}
+
 impl Node {
     /// The printer that a tap releases to. The configuration has at least one.
     pub(crate) fn default_printer(&self) -> &PrinterConfig {
@@ -118,26 +127,47 @@ impl Node {
             return Err(CancelError::Ended);
         }
         self.incoming.arrived(number);
-        if self
-            .releases
-            .targets()
-            .iter()
-            .any(|target| target.cancel(number))
-        {
+        let prints = |target: &Arc<Target>| target.cancel(number);
+        if self.releases.targets().iter().any(prints) {
             return Ok(());
         }
-        self.spool
-            .end(number, JobState::Canceled, reason, 0)
-            .await?;
-        let entry = Entry::Canceled {
-            job: job.id,
-            number,
-            user,
-        };
-        if let Err(error) = self.ledger.append(entry).await {
-            log::error!(job:% = number, err:% = platen_model::Chain(&error); "deletion not journaled");
+        let node = Arc::clone(self);
+        let canceled = self
+            .whatever_the_client_does(async move {
+                node.spool.cancel(number, reason).await?;
+                let entry = Entry::Canceled {
+                    job: job.id,
+                    number,
+                    user,
+                };
+                if let Err(error) = node.ledger.append(entry).await {
+                    log::error!(job:% = number, err:% = platen_model::Chain(&error); "deletion not journaled");
+                }
+                Ok(())
+            })
+            .await;
+        match canceled.unwrap_or(Err(SpoolError::Closed)) {
+            Ok(()) => Ok(()),
+            // Its printer began with it meanwhile, or has just ended it.
+            Err(SpoolError::NotNow(_)) if self.releases.targets().iter().any(prints) => Ok(()),
+            Err(SpoolError::NotNow(_) | SpoolError::NotFound(_)) => Err(CancelError::Ended),
+            Err(error) => Err(error.into()),
         }
-        Ok(())
+    }
+
+    /// Does `work` to its end, also when the client that asked for it goes away meanwhile: the
+    /// server drops what it waits for then. `None` only at the end of the daemon.
+    pub(crate) async fn whatever_the_client_does<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let (done, told) = smol::channel::bounded(1);
+        let work = async move {
+            // Nobody may be there to be told.
+            let _ = done.try_send(work.await);
+        };
+        self.executor.spawn(work).detach();
+        told.recv().await.ok()
     }
 
     /// `host:port` to name in URIs: as the client called the box, else where it listens.
@@ -175,8 +205,7 @@ impl Node {
 
     /// Seconds since the start, 1 or more, as IPP counts.
     pub(crate) fn up_time_s(&self) -> i32 {
-        let seconds = self.clock.now().elapsed.as_secs().saturating_add(1);
-        i32::try_from(seconds).unwrap_or(i32::MAX)
+        up_time_s(self.clock.now())
     }
 
     /// A wall time in seconds of up-time; what was before the start is 0.
@@ -226,6 +255,9 @@ impl Node {
             .all(|target| !target.status().ready)
         {
             modes.push("no-printer".to_owned());
+        }
+        if !self.spool.has_room() {
+            modes.push("disk-full".to_owned());
         }
         modes.extend(self.faults.iter().cloned());
         if modes.is_empty() {

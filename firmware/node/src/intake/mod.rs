@@ -3,6 +3,7 @@
 
 pub(crate) mod incoming;
 mod ipp;
+pub(crate) mod shown;
 
 use std::sync::Arc;
 

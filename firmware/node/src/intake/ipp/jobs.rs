@@ -10,6 +10,7 @@ use super::exchange::{Exchange, Queue};
 use super::refusal::Refusal;
 use super::view;
 use crate::listing::Listing;
+use crate::node::CancelError;
 use crate::release::Queued;
 
 /// Jobs in one answer, whatever the client asks for.
@@ -112,7 +113,15 @@ pub(super) async fn cancel_current_job(exchange: &Exchange<'_>) -> Result<Messag
 pub(super) async fn cancel_my_jobs(exchange: &Exchange<'_>) -> Result<Message, Refusal> {
     let own = |job: &Job| exchange.is_owner(job) && !view::is_ended(job);
     for job in find(exchange, None, None, LISTED_MAX, own)? {
-        cancel(exchange, &job).await?;
+        match exchange
+            .node
+            .cancel(job.number, JobStateReason::JobCanceledByUser, None)
+            .await
+        {
+            // One that has ended meanwhile is no reason to keep the others.
+            Ok(()) | Err(CancelError::Ended | CancelError::NotFound) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(exchange.reply(Status::OK))
 }

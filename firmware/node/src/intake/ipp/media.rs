@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Media by PWG 5101.1 name, with sizes in hundredths of a millimetre (IPP's `media-size`).
 
+use platen_wire::ipp::{Attribute, Collection};
+
 /// A sheet size.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Media {
@@ -48,6 +50,61 @@ pub(super) fn by_size(x: i32, y: i32) -> Option<Media> {
     SIZES
         .into_iter()
         .find(|media| near(media.x, x) && near(media.y, y))
+}
+
+/// Job template attributes about media (RFC 8011 §5.2.11, PWG 5100.3).
+pub(super) fn attributes() -> Vec<Attribute> {
+    let names = SIZES.map(|media| media.name);
+    let margins = |name: &str| Attribute::integer(name, MARGIN);
+    vec![
+        Attribute::keyword("media-default", DEFAULT.name),
+        Attribute::keywords("media-supported", names),
+        Attribute::keyword("media-ready", DEFAULT.name),
+        Attribute::collections("media-col-default", [media_col(DEFAULT)]),
+        Attribute::collections("media-col-ready", [media_col(DEFAULT)]),
+        Attribute::keywords("media-col-supported", MEDIA_COL),
+        Attribute::collections("media-size-supported", SIZES.map(media_size)),
+        Attribute::keyword("media-source-supported", "auto"),
+        Attribute::keyword("media-type-supported", "stationery"),
+        margins("media-bottom-margin-supported"),
+        margins("media-left-margin-supported"),
+        margins("media-right-margin-supported"),
+        margins("media-top-margin-supported"),
+    ]
+}
+
+const MEDIA_COL: [&str; 7] = [
+    "media-bottom-margin",
+    "media-left-margin",
+    "media-right-margin",
+    "media-size",
+    "media-source",
+    "media-top-margin",
+    "media-type",
+];
+
+fn media_size(media: Media) -> Collection {
+    Collection::new([
+        Attribute::integer("x-dimension", media.x),
+        Attribute::integer("y-dimension", media.y),
+    ])
+}
+
+/// `media-col` of a size.
+pub(super) fn media_col(media: Media) -> Collection {
+    let mut members = vec![Attribute::collections("media-size", [media_size(media)])];
+    members.extend(
+        [
+            "media-bottom-margin",
+            "media-left-margin",
+            "media-right-margin",
+            "media-top-margin",
+        ]
+        .map(|name| Attribute::integer(name, MARGIN)),
+    );
+    members.push(Attribute::keyword("media-source", "auto"));
+    members.push(Attribute::keyword("media-type", "stationery"));
+    Collection::new(members)
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 //! Job template attributes (RFC 8011 §5.2, PWG 5100.3, 5100.13): which the queue takes, and what
 //! of them the box keeps.
 
-use platen_model::{ColorMode, JobOptions, Sides};
-use platen_wire::ipp::{Attribute, Collection, GroupTag, Message, Value};
+use platen_model::{ColorMode, JobOptions, PrintQuality, Sides};
+use platen_wire::ipp::{
+    Attribute, Collection, GroupTag, Message, Resolution, ResolutionUnits, Value,
+};
 
 use super::media;
 use crate::config::PrinterConfig;
@@ -62,7 +64,7 @@ fn take(asked: &mut Asked, attribute: &Attribute, printer: &PrinterConfig) -> bo
             matches!(keyword(), "no-hold" | "indefinite")
         }
         "job-priority" => (1..=100).contains(&number()),
-        "print-quality" => (3..=5).contains(&number()),
+        "print-quality" => take_quality(&mut asked.options, number()),
         "orientation-requested" => (3..=6).contains(&number()),
         "finishings" => attribute
             .values
@@ -74,13 +76,13 @@ fn take(asked: &mut Asked, attribute: &Attribute, printer: &PrinterConfig) -> bo
         "multiple-document-handling" => is_handling(keyword()),
         "print-content-optimize" | "print-rendering-intent" => keyword() == "auto",
         "print-scaling" => SCALINGS.contains(&keyword()),
-        "printer-resolution" => attribute
-            .as_resolution()
-            .is_some_and(|dpi| dpi.feed == dpi.cross_feed && [300, 600].contains(&dpi.feed)),
+        "printer-resolution" => take_resolution(&mut asked.options, attribute.as_resolution()),
         _ => false,
     }
 }
 
+/// `printer-resolution-supported`, dots per inch.
+pub(super) const RESOLUTIONS_DPI: [u16; 2] = [300, 600];
 /// `print-scaling-supported`
 pub(super) const SCALINGS: [&str; 5] = ["auto", "auto-fit", "fill", "fit", "none"];
 
@@ -120,6 +122,26 @@ fn take_color(options: &mut JobOptions, keyword: &str, printer: &PrinterConfig) 
     };
     options.color = mode;
     true
+}
+
+fn take_quality(options: &mut JobOptions, number: i32) -> bool {
+    options.quality = match number {
+        3 => Some(PrintQuality::Draft),
+        4 => Some(PrintQuality::Normal),
+        5 => Some(PrintQuality::High),
+        _ => None,
+    };
+    options.quality.is_some()
+}
+
+fn take_resolution(options: &mut JobOptions, asked: Option<Resolution>) -> bool {
+    let square = asked.filter(|asked| {
+        asked.units == ResolutionUnits::DotsPerInch && asked.feed == asked.cross_feed
+    });
+    options.resolution_dpi = square
+        .and_then(|asked| u16::try_from(asked.feed).ok())
+        .filter(|dpi| RESOLUTIONS_DPI.contains(dpi));
+    options.resolution_dpi.is_some()
 }
 
 fn take_media(options: &mut JobOptions, found: Option<media::Media>) -> bool {
@@ -190,6 +212,25 @@ mod tests {
         ]);
         let names: Vec<_> = asked.unsupported.iter().map(|a| a.name.as_str()).collect();
         assert_eq!(names, ["print-color-mode", "copies", "x-unheard-of"]);
+    }
+
+    #[test]
+    fn quality_and_resolution_are_kept_as_far_as_they_are_offered() {
+        let kept = asked([
+            Attribute::enumeration("print-quality", 5),
+            Attribute::resolution("printer-resolution", 600),
+        ]);
+        let options = &kept.options;
+        assert_eq!(
+            (options.quality, options.resolution_dpi),
+            (Some(PrintQuality::High), Some(600))
+        );
+        let refused = asked([
+            Attribute::enumeration("print-quality", 6),
+            Attribute::resolution("printer-resolution", 65_536 + 300),
+        ]);
+        assert_eq!(refused.unsupported.len(), 2);
+        assert_eq!(refused.options, JobOptions::default());
     }
 
     #[test]

@@ -4,17 +4,18 @@
 //! 5100.13), and the DNS-SD record that says the same.
 
 use platen_hal::PanelSignal;
-use platen_wire::ipp::{Attribute, Collection, DateTime, GroupTag, Message, Status};
+use platen_wire::ipp::{Attribute, DateTime, GroupTag, Message, Status};
 
 use super::exchange::{Exchange, Queue};
 use super::refusal::Refusal;
 use super::{OPERATIONS, document, media, options};
 use crate::config::PrinterConfig;
 use crate::intake::incoming::TIME_OUT_S;
-use crate::node::Node;
+use crate::node::{Node, up_time_s};
 
 const DESCRIPTION: &str = "printer-description";
 const TEMPLATE: &str = "job-template";
+const PDF: &str = "application/pdf";
 /// Too large to come with `all` (PWG 5100.7 §6.1.4).
 const MEDIA_DATABASE: &str = "media-col-database";
 
@@ -51,7 +52,7 @@ pub(super) fn get_printer_attributes(exchange: &Exchange<'_>) -> Result<Message,
         (DESCRIPTION, state(exchange)),
         (DESCRIPTION, identity(exchange)),
         (TEMPLATE, template(exchange.printer())),
-        (TEMPLATE, media_attributes()),
+        (TEMPLATE, media::attributes()),
     ];
     for (kind, list) in lists {
         group
@@ -61,7 +62,7 @@ pub(super) fn get_printer_attributes(exchange: &Exchange<'_>) -> Result<Message,
     if wanted.has_by_name(MEDIA_DATABASE) {
         group.push(Attribute::collections(
             MEDIA_DATABASE,
-            media::SIZES.map(media_col),
+            media::SIZES.map(media::media_col),
         ));
     }
     Ok(message)
@@ -82,7 +83,7 @@ fn description(exchange: &Exchange<'_>) -> Vec<Attribute> {
         Attribute::natural_language("natural-language-configured", "en"),
         Attribute::natural_languages("generated-natural-language-supported", ["en"]),
         Attribute::keywords("ipp-versions-supported", ["1.1", "2.0"]),
-        Attribute::keywords("ipp-features-supported", ["ipp-everywhere"]),
+        Attribute::keywords("ipp-features-supported", features(exchange)),
         Attribute::enumerations("operations-supported", operations),
         Attribute::keyword("compression-supported", "none"),
         Attribute::mime_media_type("document-format-default", document::AUTO_SENSE),
@@ -102,13 +103,12 @@ fn description(exchange: &Exchange<'_>) -> Vec<Attribute> {
         Attribute::keyword("job-privacy-scope", "owner"),
         Attribute::keywords("job-creation-attributes-supported", CREATION),
         Attribute::keywords("printer-get-attributes-supported", ["document-format"]),
-        Attribute::keyword("overrides-supported", "document-number"),
         Attribute::boolean("preferred-attributes-supported", false),
         Attribute::boolean("color-supported", printer.color),
         Attribute::integer("pages-per-minute", 30),
         Attribute::range("job-k-octets-supported", 0, k_octets_max(exchange.node)),
         Attribute::keywords("pwg-raster-document-type-supported", raster_types(printer)),
-        Attribute::resolutions("pwg-raster-document-resolution-supported", [300, 600]),
+        Attribute::resolutions("pwg-raster-document-resolution-supported", resolutions()),
         Attribute::keyword("pwg-raster-document-sheet-back", "normal"),
         Attribute::keywords("urf-supported", urf(printer)),
         Attribute::keywords("pdf-versions-supported", ["adobe-1.7", "iso-32000-1_2008"]),
@@ -122,6 +122,9 @@ fn description(exchange: &Exchange<'_>) -> Vec<Attribute> {
     }
     if printer.color {
         list.push(Attribute::integer("pages-per-minute-color", 30));
+    }
+    if printer.formats.iter().any(|format| format == PDF) {
+        list.push(Attribute::integer("document-password-supported", 0));
     }
     list
 }
@@ -143,14 +146,35 @@ const CREATION: [&str; 14] = [
     "sides",
 ];
 
+fn resolutions() -> [i32; 2] {
+    options::RESOLUTIONS_DPI.map(i32::from)
+}
+
+/// The proxy queue does not print: it stores for printers, which report their paper themselves
+/// (PWG 5100.14 asks that of a printer, not of a server).
+fn features(exchange: &Exchange<'_>) -> &'static [&'static str] {
+    match exchange.door.queue {
+        Queue::Proxy => &["ipp-everywhere", "ipp-everywhere-server"],
+        Queue::Push(_) => &["ipp-everywhere"],
+    }
+}
+
 /// What changes from one question to the next.
 fn state(exchange: &Exchange<'_>) -> Vec<Attribute> {
     let node = exchange.node;
-    let (state, reasons) = node.queue_state(match &exchange.door.queue {
+    let queue = &exchange.door.queue;
+    let (state, mut reasons) = node.queue_state(match queue {
         Queue::Push(target) => Some(target.as_ref()),
         Queue::Proxy => None,
     });
+    // A printer says so when no tray has what its job needs: the reason that PWG 5100.14 names.
+    if reasons.iter().any(|reason| reason == "media-empty-error") {
+        reasons.push("media-needed-error".to_owned());
+    }
     let now = node.clock.now();
+    let since = node.shown_states.since(queue.path(), state, &reasons, now);
+    // The configuration is read once, at the start.
+    let started = DateTime::from_unix_ms(node.started_unix_ms);
     vec![
         Attribute::enumeration("printer-state", state),
         Attribute::keywords("printer-state-reasons", reasons),
@@ -159,7 +183,12 @@ fn state(exchange: &Exchange<'_>) -> Vec<Attribute> {
         Attribute::integer("printer-up-time", node.up_time_s()),
         Attribute::date_time("printer-current-time", DateTime::from_unix_ms(now.unix_ms)),
         Attribute::integer("printer-config-change-time", 1),
-        Attribute::integer("printer-state-change-time", 1),
+        Attribute::date_time("printer-config-change-date-time", started),
+        Attribute::integer("printer-state-change-time", up_time_s(since)),
+        Attribute::date_time(
+            "printer-state-change-date-time",
+            DateTime::from_unix_ms(since.unix_ms),
+        ),
         Attribute::integer(
             "queued-job-count",
             i32::try_from(node.spool.held_count()).unwrap_or(i32::MAX),
@@ -217,7 +246,7 @@ fn device_id(printer: &PrinterConfig) -> String {
 
 fn command_set(format: &str) -> Option<&'static str> {
     Some(match format {
-        "application/pdf" => "PDF",
+        PDF => "PDF",
         "image/jpeg" => "JPEG",
         "image/pwg-raster" => "PWGRaster",
         "image/urf" => "AppleRaster",
@@ -249,7 +278,7 @@ fn template(printer: &PrinterConfig) -> Vec<Attribute> {
         Attribute::enumeration("print-quality-default", 4),
         Attribute::enumerations("print-quality-supported", [3, 4, 5]),
         Attribute::resolution("printer-resolution-default", 300),
-        Attribute::resolutions("printer-resolution-supported", [300, 600]),
+        Attribute::resolutions("printer-resolution-supported", resolutions()),
         Attribute::enumeration("orientation-requested-default", 3),
         Attribute::enumerations("orientation-requested-supported", [3, 4, 5, 6]),
         Attribute::enumeration("finishings-default", 3),
@@ -283,59 +312,6 @@ fn template(printer: &PrinterConfig) -> Vec<Attribute> {
         Attribute::keywords("print-scaling-supported", options::SCALINGS),
         Attribute::boolean("page-ranges-supported", false),
     ]
-}
-
-fn media_attributes() -> Vec<Attribute> {
-    let names = media::SIZES.map(|media| media.name);
-    let margins = |name: &str| Attribute::integer(name, media::MARGIN);
-    vec![
-        Attribute::keyword("media-default", media::DEFAULT.name),
-        Attribute::keywords("media-supported", names),
-        Attribute::keyword("media-ready", media::DEFAULT.name),
-        Attribute::collections("media-col-default", [media_col(media::DEFAULT)]),
-        Attribute::collections("media-col-ready", [media_col(media::DEFAULT)]),
-        Attribute::keywords("media-col-supported", MEDIA_COL),
-        Attribute::collections("media-size-supported", media::SIZES.map(media_size)),
-        Attribute::keyword("media-source-supported", "auto"),
-        Attribute::keyword("media-type-supported", "stationery"),
-        margins("media-bottom-margin-supported"),
-        margins("media-left-margin-supported"),
-        margins("media-right-margin-supported"),
-        margins("media-top-margin-supported"),
-    ]
-}
-
-const MEDIA_COL: [&str; 7] = [
-    "media-bottom-margin",
-    "media-left-margin",
-    "media-right-margin",
-    "media-size",
-    "media-source",
-    "media-top-margin",
-    "media-type",
-];
-
-fn media_size(media: media::Media) -> Collection {
-    Collection::new([
-        Attribute::integer("x-dimension", media.x),
-        Attribute::integer("y-dimension", media.y),
-    ])
-}
-
-fn media_col(media: media::Media) -> Collection {
-    let mut members = vec![Attribute::collections("media-size", [media_size(media)])];
-    members.extend(
-        [
-            "media-bottom-margin",
-            "media-left-margin",
-            "media-right-margin",
-            "media-top-margin",
-        ]
-        .map(|name| Attribute::integer(name, media::MARGIN)),
-    );
-    members.push(Attribute::keyword("media-source", "auto"));
-    members.push(Attribute::keyword("media-type", "stationery"));
-    Collection::new(members)
 }
 
 fn offered(printer: &PrinterConfig) -> Vec<&str> {

@@ -6,7 +6,7 @@
 //! waits for `completed` would otherwise keep its own queue busy until somebody taps a badge. See
 //! docs/decisions/0002-held-jobs-and-client-queues.md.
 
-use platen_model::{Job, JobState, JobStateReason};
+use platen_model::{ColorMode, Job, JobState, JobStateReason};
 use platen_wire::ipp::{Attribute, DateTime, Group};
 
 use super::exchange::{Exchange, Wanted};
@@ -18,16 +18,40 @@ const QUEUED_IN_DEVICE: &str = "queued-in-device";
 
 /// State and reason as a client is shown them.
 pub(super) fn state(job: &Job) -> (JobState, &'static str) {
-    let submitter_is_done = job.target.is_none()
+    if submitter_is_done(job) {
+        (JobState::Completed, QUEUED_IN_DEVICE)
+    } else {
+        (job.state, job.reason.keyword())
+    }
+}
+
+/// Whether the box says no more about the job to its submitter: it is stored for its owner.
+fn submitter_is_done(job: &Job) -> bool {
+    job.target.is_none()
         && !job.state.is_ended()
         && !matches!(
             job.reason,
             JobStateReason::JobIncoming | JobStateReason::JobHoldUntilSpecified
-        );
-    if submitter_is_done {
-        (JobState::Completed, QUEUED_IN_DEVICE)
-    } else {
-        (job.state, job.reason.keyword())
+        )
+}
+
+/// `job-state-message` for people, in the one language of the queue.
+pub(super) fn sentence(reason: JobStateReason) -> &'static str {
+    match reason {
+        JobStateReason::None => "",
+        JobStateReason::JobIncoming => "The document has not come yet.",
+        JobStateReason::JobReleaseWait => "Stored until its owner comes with a badge.",
+        JobStateReason::JobHoldUntilSpecified => "Held by its submitter.",
+        JobStateReason::JobQueued => "Waiting for the printer.",
+        JobStateReason::JobPrinting => "Being printed.",
+        JobStateReason::PrinterStopped => "The printer has stopped.",
+        JobStateReason::Interrupted => "Interrupted; some pages may be out.",
+        JobStateReason::JobCanceledByUser => "Deleted by its owner.",
+        JobStateReason::JobCanceledByOperator => "Deleted by an operator.",
+        JobStateReason::JobCanceledAtDevice => "Not collected in time.",
+        JobStateReason::SubmissionInterrupted => "The document did not come whole.",
+        JobStateReason::AbortedBySystem => "The document could not be read back.",
+        JobStateReason::JobCompletedSuccessfully => "Printed.",
     }
 }
 
@@ -67,6 +91,7 @@ fn description(exchange: &Exchange<'_>, job: &Job) -> Vec<Attribute> {
         Attribute::name("job-originating-user-name", job.owner.name.as_str()),
         Attribute::enumeration("job-state", i32::from(state as u8)),
         Attribute::keyword("job-state-reasons", reason),
+        Attribute::text("job-state-message", message(job)),
         Attribute::integer("job-k-octets", k_octets(job.octets)),
         Attribute::integer(
             "job-impressions-completed",
@@ -109,6 +134,14 @@ fn description(exchange: &Exchange<'_>, job: &Job) -> Vec<Attribute> {
     list
 }
 
+fn message(job: &Job) -> &'static str {
+    if submitter_is_done(job) {
+        sentence(JobStateReason::JobReleaseWait)
+    } else {
+        sentence(job.reason)
+    }
+}
+
 /// A job shown as completed was processed and completed, for its submitter, when it was stored.
 fn shown_time(job: &Job, own: Option<u64>) -> Option<u64> {
     own.or_else(|| is_ended(job).then_some(job.created_unix_ms))
@@ -137,7 +170,15 @@ fn template(job: &Job) -> Vec<Attribute> {
     let mut list = vec![
         Attribute::integer("copies", figure(Some(options.copies))),
         Attribute::keyword("sides", options.sides.keyword()),
+        Attribute::keyword("print-color-mode", color_mode(options.color)),
     ];
+    if let Some(quality) = options.quality {
+        let number = i32::from(quality as u8);
+        list.push(Attribute::enumeration("print-quality", number));
+    }
+    if let Some(dpi) = options.resolution_dpi {
+        list.push(Attribute::resolution("printer-resolution", dpi.into()));
+    }
     if let Some(media) = &options.media {
         list.push(Attribute::keyword("media", media.as_str()));
     }
@@ -145,6 +186,14 @@ fn template(job: &Job) -> Vec<Attribute> {
         list.push(Attribute::keyword("job-hold-until", "indefinite"));
     }
     list
+}
+
+fn color_mode(mode: ColorMode) -> &'static str {
+    match mode {
+        ColorMode::Auto => "auto",
+        ColorMode::Color => "color",
+        ColorMode::Monochrome => "monochrome",
+    }
 }
 
 fn known(name: &str, value: Option<u32>) -> Attribute {

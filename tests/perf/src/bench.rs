@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use platen_bed::wait::Stopwatch;
 use serde::Serialize;
+use tempfile::TempDir;
 
 use crate::document::{self, LARGE, SMALL, TINY};
 use crate::ingest::Order;
@@ -169,11 +170,12 @@ pub fn run(
         progress,
         clock,
         sink,
+        ended: Vec::new(),
         results: Results::default(),
     };
     for repeat in 0..REPEATS {
-        bench.matrix(repeat);
         bench.releases(repeat);
+        bench.matrix(repeat);
         if repeat == 0 {
             bench.taps();
             bench.attempt("platend, held jobs", Bench::held);
@@ -189,6 +191,8 @@ struct Bench<'a> {
     progress: &'a mut dyn FnMut(&str) -> ControlFlow<()>,
     clock: Stopwatch,
     sink: Sink,
+    /// Folders of servers that have ended; see [`Server::stop`].
+    ended: Vec<TempDir>,
     results: Results,
 }
 
@@ -262,7 +266,7 @@ impl Bench<'_> {
         let document = document::pdf(cell.document);
         let server = Server::start(kind, self.work, self.sink.address)?;
         let report = Load::of(cell).send(&server.target, &document, server.pid)?;
-        server.stop()?;
+        self.ended.push(server.stop()?);
         self.results.ingest.push(IngestRun {
             server: kind,
             document: cell.document.name,
@@ -287,7 +291,7 @@ impl Bench<'_> {
             time_limit: RELEASE_LIMIT,
         };
         let report = release::run(&plan, &self.sink, self.clock)?;
-        running.stop()?;
+        self.ended.push(running.stop()?);
         self.results.release.push(ReleaseRun {
             server,
             by,
@@ -328,7 +332,7 @@ impl Bench<'_> {
                 });
             }
         }
-        server.stop()?;
+        self.ended.push(server.stop()?);
         Ok(())
     }
 }

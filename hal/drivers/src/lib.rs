@@ -9,8 +9,11 @@ pub mod iso14443a;
 pub mod light;
 pub mod mfrc522;
 pub mod pin;
+pub mod pn532;
 
 pub use debounce::{Debounce, Look};
 pub use light::{Lamps, LightError, Lights, Patterns};
 pub use mfrc522::Mfrc522;
 pub use pin::NoPin;
+pub use pn532::Pn532;
+pub use pn532::link::{HsuLink, I2cLink, SpiLink};

@@ -5,14 +5,17 @@
 //! `hal/drivers`, so that an error in one does not hide in the other. Nothing here waits: time is
 //! counted in bus transactions.
 
+mod activate;
 pub mod card;
 pub mod delay;
 pub mod field;
 pub mod mfrc522;
 pub mod pins;
+pub mod pn532;
 
 pub use card::Card;
 pub use delay::SimDelay;
 pub use field::{CollisionCount, Fault, Field};
 pub use mfrc522::{Mfrc522Model, SpiFailed};
 pub use pins::{PinProbe, SimPin};
+pub use pn532::{Pn532I2c, Pn532Spi, Pn532Uart};

@@ -12,4 +12,5 @@ mod disk_full;
 mod hostile;
 mod main_job;
 mod secrets;
+mod start;
 mod trouble;

@@ -58,10 +58,12 @@ pub(crate) fn assemble(
 ) -> Result<(Arc<Node>, Receiver<DeviceEvent>), StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let board = Board::read(&config.board)?;
+    // A mistake in the files is found before anything is touched.
+    let ports: Vec<_> = config.printers.iter().map(port).collect::<Result<_, _>>()?;
     let state = open_state(&config, &clock)?;
     let panel = Arc::new(Panel::new(config.language, open_lights(&board)?));
     let counter = Counter::start(state.spool.clone()).map_err(StartError::Spawn)?;
-    let targets = start_printers(&config, &state, &counter, &panel, executor)?;
+    let targets = start_printers(&config, ports, &state, &counter, &panel, executor)?;
     let releases = Arc::new(Releases::new(
         state.spool.clone(),
         Arc::clone(&panel),
@@ -187,6 +189,7 @@ fn lock(data: &Path) -> Result<(), StartError> {
 
 fn start_printers(
     config: &Config,
+    ports: Vec<Box<dyn PrinterPort>>,
     state: &State,
     counter: &Arc<Counter>,
     panel: &Arc<Panel>,
@@ -202,11 +205,10 @@ fn start_printers(
         attempts: Mutex::new(state.attempts.clone()),
     });
     let mut targets = Vec::new();
-    for printer in &config.printers {
+    for (printer, port) in config.printers.iter().zip(ports) {
         let (target, waiting) = Target::new(printer.clone());
         let target = Arc::new(target);
-        release::spawn(&target, waiting, port(printer)?, Arc::clone(&shop))
-            .map_err(StartError::Spawn)?;
+        release::spawn(&target, waiting, port, Arc::clone(&shop)).map_err(StartError::Spawn)?;
         targets.push(target);
     }
     Ok(targets)

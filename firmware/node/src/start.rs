@@ -111,9 +111,8 @@ pub(crate) fn run(path: &Path) -> Result<(), StartError> {
     let (node, events) = assemble(config, &executor)?;
     let clients = open_clients_door(&node, &executor)?;
     let locals = open_local_door(&node, &executor)?;
-    executor
-        .spawn(Arc::clone(&node.door).watch(events, Arc::clone(&executor)))
-        .detach();
+    let watch = Arc::clone(&node.door).watch(events, Arc::clone(&executor));
+    spawn("door", move || smol::block_on(watch))?;
     executor.spawn(maintenance::run(Arc::clone(&node))).detach();
     let (_end, ending) = smol::channel::bounded::<()>(1);
     help_out(Arc::clone(&executor), ending)?;
@@ -157,15 +156,15 @@ fn help_out(
     executor: Arc<Executor<'static>>,
     ending: smol::channel::Receiver<()>,
 ) -> Result<(), StartError> {
-    let work = move || {
+    spawn("executor", move || {
         // Ends, with an error, when the other end is dropped.
         let _ = smol::block_on(executor.run(ending.recv()));
-    };
-    std::thread::Builder::new()
-        .name("executor".to_owned())
-        .spawn(work)
-        .map(|_| ())
-        .map_err(StartError::Spawn)
+    })
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(work).map(drop).map_err(StartError::Spawn)
 }
 
 fn open_clients_door(

@@ -78,6 +78,13 @@ impl Counter {
             }
         };
         let mut slot = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        // The background may have counted it while this waited.
+        if let Ok(Some(Job {
+            count: Some(count), ..
+        })) = self.spool.job(job.number)
+        {
+            return count;
+        }
         let counted = Worker::take_or_start(&mut slot)
             .and_then(|mut worker| Ok((worker.count(options, job.octets, body)?, worker)));
         match counted {

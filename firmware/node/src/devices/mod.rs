@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The door between hardware and the box: a card's number becomes a keyed hash here, and goes no
-//! further in clear. One task takes the events of all readers, one after another.
+//! further in clear. One thread takes the events of all readers, one after another: recognising a
+//! card may wait for the disk, or for an import's last step.
 
 pub(crate) mod simulated;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use platen_model::local::TapResult;
 use platen_model::{Chain, Denied, Identity, Presented};
 use platen_store::Keys;
 use smol::channel::{Receiver, Sender};
+use smol::future::FutureExt as _;
 
 use crate::panel::Panel;
 use crate::release::{Releases, Tapped};
@@ -42,19 +45,12 @@ impl Door {
         executor: Arc<smol::Executor<'static>>,
     ) {
         while let Ok(event) = events.recv().await {
-            let turn = match event {
-                DeviceEvent::CardPresented { reader, uid } => self.present(&reader, &uid).await,
-                DeviceEvent::ReaderGone { reader, cause } => {
-                    log::error!(reader = reader, cause = cause; "card reader does not answer");
-                    self.gone().insert(reader, cause);
-                    self.panel.show(PanelSignal::ReaderGone, None).turn
-                }
-                DeviceEvent::ReaderBack { reader } => {
-                    log::info!(reader = reader; "card reader answers");
-                    self.gone().remove(&reader);
-                    self.panel.show(self.resting(), None).turn
-                }
-            };
+            let handled = AssertUnwindSafe(self.handle(event)).catch_unwind().await;
+            let turn = handled.unwrap_or_else(|_| {
+                // A bug must cost one tap and not the reader.
+                log::error!("handling a reader's event met a bug");
+                self.panel.show(PanelSignal::PrinterError, None).turn
+            });
             let door = Arc::clone(&self);
             executor
                 .spawn(async move {
@@ -62,6 +58,22 @@ impl Door {
                     door.panel.rest(turn, door.resting());
                 })
                 .detach();
+        }
+    }
+
+    async fn handle(&self, event: DeviceEvent) -> u64 {
+        match event {
+            DeviceEvent::CardPresented { reader, uid } => self.present(&reader, &uid).await,
+            DeviceEvent::ReaderGone { reader, cause } => {
+                log::error!(reader = reader, cause = cause; "card reader does not answer");
+                self.gone().insert(reader, cause);
+                self.panel.show(PanelSignal::ReaderGone, None).turn
+            }
+            DeviceEvent::ReaderBack { reader } => {
+                log::info!(reader = reader; "card reader answers");
+                self.gone().remove(&reader);
+                self.panel.show(self.resting(), None).turn
+            }
         }
     }
 
@@ -101,11 +113,15 @@ impl Door {
                     reader: reader.to_owned(),
                     reason,
                 };
-                self.journal(entry).await;
-                Tapped::only(match reason {
+                let journaled = self.journal(entry).await;
+                let mut tapped = Tapped::only(match reason {
                     Denied::UnknownCard => PanelSignal::UnknownCard,
                     Denied::UserDisabled => PanelSignal::Refused,
-                })
+                });
+                if !journaled {
+                    tapped.more = Some(self.panel.journal_words().to_owned());
+                }
+                tapped
             }
         }
     }
@@ -118,18 +134,27 @@ impl Door {
         };
         // The journal puts the login before the releases that follow it; their tickets wait for
         // the disk, so the login needs no wait of its own.
-        let (tapped, ()) =
-            smol::future::zip(self.releases.tap(identity), self.journal(entry)).await;
-        tapped.unwrap_or_else(|error| {
+        let (journaled, tapped) =
+            smol::future::zip(self.journal(entry), self.releases.tap(identity)).await;
+        let mut tapped = tapped.unwrap_or_else(|error| {
             log::error!(err:% = Chain(&error); "held jobs can't be read");
             Tapped::only(PanelSignal::PrinterError)
-        })
+        });
+        if !journaled {
+            // The tickets of what was released are refused as well: the jobs wait again.
+            tapped.signal = PanelSignal::PrinterError;
+            tapped.more = Some(self.panel.journal_words().to_owned());
+        }
+        tapped
     }
 
-    async fn journal(&self, entry: Entry) {
-        if let Err(error) = self.ledger.append(entry).await {
-            log::error!(err:% = Chain(&error); "login not journaled");
+    /// `false` when the journal takes nothing.
+    async fn journal(&self, entry: Entry) -> bool {
+        let journaled = self.ledger.append(entry).await;
+        if let Err(error) = &journaled {
+            log::error!(err:% = Chain(error); "login not journaled");
         }
+        journaled.is_ok()
     }
 
     /// Readers that do not answer, and why.

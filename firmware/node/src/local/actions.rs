@@ -65,18 +65,24 @@ pub(super) async fn import(node: &Arc<Node>, csv: Vec<u8>) -> Answer {
         }
         Ok(keys.card_key(uid.as_bytes()))
     };
-    let report = smol::unblock(move || directory.import(csv.as_slice(), card)).await;
-    let report = report.map_err(|error| Refusal::failed(&error))?;
-    let entry = Entry::UsersImported {
-        generation: node.directory.counts().generation,
-        users_added: report.users_added as u64,
-        users_changed: report.users_changed as u64,
-        cards_bound: report.cards_bound as u64,
-        rows_refused: report.errors.len() as u64,
+    let shared = Arc::clone(node);
+    let imported = node.whatever_the_client_does(async move {
+        let report = smol::unblock(move || directory.import(csv.as_slice(), card)).await;
+        let report = report.map_err(|error| Refusal::failed(&error))?;
+        let entry = Entry::UsersImported {
+            generation: shared.directory.counts().generation,
+            users_added: report.users_added as u64,
+            users_changed: report.users_changed as u64,
+            cards_bound: report.cards_bound as u64,
+            rows_refused: report.errors.len() as u64,
+        };
+        let journaled = shared.ledger.append(entry).await;
+        journaled.map_err(|error| Refusal::failed(&error))?;
+        Ok(report)
+    });
+    let closing = || {
+        let message = "the box is shutting down";
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "closing", message)
     };
-    node.ledger
-        .append(entry)
-        .await
-        .map_err(|error| Refusal::failed(&error))?;
-    json(&report)
+    json(&imported.await.ok_or_else(closing)??)
 }

@@ -219,7 +219,7 @@ fn identity(exchange: &Exchange<'_>) -> Vec<Attribute> {
         Attribute::text("printer-location", announce.location.as_str()),
         Attribute::unknown("printer-geo-location"),
         Attribute::text("printer-make-and-model", "Platen print release"),
-        Attribute::octets("printer-device-id", device_id(exchange.printer())),
+        Attribute::text("printer-device-id", device_id(exchange.printer())),
         Attribute::uri("printer-more-info", more.as_str()),
         Attribute::uri("printer-supply-info-uri", more.as_str()),
         Attribute::uri("printer-icons", format!("{more}icon.png")),

@@ -8,12 +8,15 @@ pub mod debounce;
 pub mod iso14443a;
 pub mod light;
 pub mod mfrc522;
+pub mod number;
 pub mod pin;
 pub mod pn532;
+pub mod wiegand;
 
 pub use debounce::{Debounce, Look};
 pub use light::{Lamps, LightError, Lights, Patterns};
 pub use mfrc522::Mfrc522;
+pub use number::{NumberFormat, Renumbered};
 pub use pin::NoPin;
 pub use pn532::Pn532;
 pub use pn532::link::{HsuLink, I2cLink, SpiLink};

@@ -12,6 +12,7 @@ pub mod field;
 pub mod mfrc522;
 pub mod pins;
 pub mod pn532;
+pub mod wiegand;
 
 pub use card::Card;
 pub use delay::SimDelay;

@@ -29,6 +29,10 @@ const NORMAL_MAX: usize = 254; // body; one more is TFI
 
 /// What came from the chip.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nothing is allocated here, and few exist at once"
+)]
 pub enum Incoming {
     /// It took the command.
     Ack,

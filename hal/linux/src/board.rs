@@ -2,20 +2,20 @@
 //! The board file: which part sits on which bus and line. TOML; an unknown key, a missing one and
 //! a bad value are errors that name the key and the line. Opening the parts is `device`'s work.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use std::{fs, io};
 
 use serde::Deserialize;
 use thiserror::Error;
 use toml::Spanned;
 
+mod reader;
+
+use platen_drivers::number::NumberFormatError;
+pub use reader::{ReaderChip, ReaderLink, ReaderPart};
+
 /// Largest board file that is read.
 pub const FILE_MAX_BYTES: u64 = 64 * 1024;
-/// The MFRC522's limit (data sheet §8.1.2).
-pub const SPEED_MAX_HZ: u32 = 10_000_000;
-const POLL_MS: std::ops::RangeInclusive<u64> = 20..=1_000;
 
 /// Where a part really is.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
@@ -27,14 +27,6 @@ pub enum Backend {
     Linux,
 }
 
-/// Card reader chips that have a driver.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-pub enum ReaderChip {
-    /// NXP MFRC522 on SPI.
-    Mfrc522,
-}
-
 /// A board.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Board {
@@ -44,25 +36,6 @@ pub struct Board {
     pub reader: Option<ReaderPart>,
     /// Lamps and buzzer, if there are any.
     pub panel: Option<PanelPart>,
-}
-
-/// A card reader.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ReaderPart {
-    /// Its name in events and on the status page.
-    pub name: String,
-    /// The chip.
-    pub part: ReaderChip,
-    /// Where it is.
-    pub backend: Backend,
-    /// SPI device file; set when the backend is `linux`.
-    pub bus: PathBuf,
-    /// SPI clock in hertz, at most [`SPEED_MAX_HZ`].
-    pub speed_hz: u32,
-    /// Line of the chip's reset pin.
-    pub reset: Option<LinePart>,
-    /// Time between two looks into the field, 20 ms to 1 s.
-    pub interval: Duration,
 }
 
 /// Lamps and buzzer.
@@ -125,6 +98,15 @@ pub enum BoardError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// The format of a reader's numbers is none.
+    #[error("board file, line {line}: `reader.number` is no format")]
+    Number {
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        #[source]
+        source: NumberFormatError,
+    },
     /// A device that the file names can't be opened.
     #[error("`{key}`: {} can't be opened", path.display())]
     Device {
@@ -148,21 +130,8 @@ pub enum BoardError {
 #[serde(deny_unknown_fields)]
 struct RawBoard {
     name: String,
-    reader: Option<Spanned<RawReader>>,
+    reader: Option<Spanned<reader::RawReader>>,
     panel: Option<Spanned<RawPanel>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawReader {
-    #[serde(default = "reader_name")]
-    name: String,
-    part: ReaderChip,
-    backend: Backend,
-    bus: Option<PathBuf>,
-    speed_hz: Option<Spanned<u32>>,
-    reset: Option<LinePart>,
-    poll_ms: Option<Spanned<u64>>,
 }
 
 #[derive(Deserialize)]
@@ -172,10 +141,6 @@ struct RawPanel {
     red: Option<LinePart>,
     green: Option<LinePart>,
     buzzer: Option<LinePart>,
-}
-
-fn reader_name() -> String {
-    "reader".to_owned()
 }
 
 impl Board {
@@ -204,54 +169,13 @@ impl Board {
         let raw: RawBoard = toml::from_str(text).map_err(|source| syntax(text, source))?;
         Ok(Self {
             name: raw.name,
-            reader: raw.reader.map(|raw| reader(text, raw)).transpose()?,
+            reader: raw
+                .reader
+                .map(|raw| reader::checked(text, raw))
+                .transpose()?,
             panel: raw.panel.map(|raw| panel(text, raw)).transpose()?,
         })
     }
-}
-
-fn reader(text: &str, raw: Spanned<RawReader>) -> Result<ReaderPart, BoardError> {
-    let whole = raw.span();
-    let raw = raw.into_inner();
-    let at = |span: Range<usize>, key, problem| BoardError::Value {
-        line: line_of(text, span.start),
-        key,
-        problem,
-    };
-    let wired = raw.bus.is_some() || raw.reset.is_some() || raw.speed_hz.is_some();
-    if raw.backend == Backend::Sim && wired {
-        return Err(at(
-            whole,
-            "reader.backend",
-            "is `sim`: it has no bus and lines",
-        ));
-    }
-    if raw.backend == Backend::Linux && raw.bus.is_none() {
-        return Err(at(
-            whole,
-            "reader.bus",
-            "is missing: `linux` needs a device file",
-        ));
-    }
-    if let Some(speed) = &raw.speed_hz
-        && !(1..=SPEED_MAX_HZ).contains(speed.get_ref())
-    {
-        return Err(at(speed.span(), "reader.speed_hz", "is not 1 to 10000000"));
-    }
-    if let Some(poll) = &raw.poll_ms
-        && !POLL_MS.contains(poll.get_ref())
-    {
-        return Err(at(poll.span(), "reader.poll_ms", "is not 20 to 1000"));
-    }
-    Ok(ReaderPart {
-        name: raw.name,
-        part: raw.part,
-        backend: raw.backend,
-        bus: raw.bus.unwrap_or_default(),
-        speed_hz: raw.speed_hz.map_or(1_000_000, Spanned::into_inner),
-        reset: raw.reset,
-        interval: Duration::from_millis(raw.poll_ms.map_or(80, Spanned::into_inner)),
-    })
 }
 
 fn panel(text: &str, raw: Spanned<RawPanel>) -> Result<PanelPart, BoardError> {
@@ -336,22 +260,5 @@ mod tests {
             text.contains("line 2, at `reader`") && text.contains("part"),
             "{text}"
         );
-    }
-
-    #[test]
-    fn a_value_out_of_range_is_named_with_its_line() {
-        let start = "name = \"x\"\n[reader]\npart = \"mfrc522\"\nbackend = \"linux\"\n";
-        let text = problem(&format!(
-            "{start}bus = \"/dev/spidev0.0\"\nspeed_hz = 20000000"
-        ));
-        assert!(text.contains("line 6: `reader.speed_hz`"), "{text}");
-        let text = problem(&format!("{start}speed_hz = 1"));
-        assert!(text.contains("`reader.bus` is missing"), "{text}");
-        let text = problem(
-            &start
-                .replace("linux", "sim")
-                .replace("mfrc522\"", "mfrc522\"\npoll_ms = 1"),
-        );
-        assert!(text.contains("line 4: `reader.poll_ms`"), "{text}");
     }
 }

@@ -5,11 +5,14 @@
 pub mod board;
 pub mod bus;
 pub mod device;
+mod i2c_ioctl;
 pub mod panel;
 pub mod port;
+pub mod serial;
 
 pub use board::{Backend, Board, BoardError, LinePart, PanelPart, ReaderPart};
 pub use bus::{BusHandle, BusState};
 pub use device::{BoardLine, open_lights, open_reader};
 pub use panel::PanelHandle;
 pub use port::{FilePort, PortUriError, UsbPort};
+pub use serial::SerialPort;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The two ioctls of the kernel's `usblp` driver that the `usb:` port needs. The only `unsafe` of
-//! the project: ioctl numbers and buffer types are a contract that the compiler can't check.
-//! Source: Linux `drivers/usb/class/usblp.c`.
+//! The two ioctls of the kernel's `usblp` driver that the `usb:` port needs. Beside `i2c_ioctl` the
+//! only `unsafe` of the project: ioctl numbers and buffer types are a contract that the compiler
+//! can't check. Source: Linux `drivers/usb/class/usblp.c`.
 #![allow(unsafe_code)]
 
 use std::os::fd::AsFd;

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A PN532 at the kernel's serial port: the board file names a pseudo-terminal, and the chip's model
+//! is at its other end.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::{JoinHandle, spawn};
+use std::time::Duration;
+
+use embedded_io::{Read, ReadReady, Write};
+use platen_hal::{CardReader, CardUid, DeviceEvent, ReaderError};
+use platen_hal_linux::{Board, BoardError, SerialPort, bus, open_reader};
+use platen_hal_sim::{Fault, Field, Pn532Uart};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+/// The chip at the far end; dropping it pulls the plug.
+struct FarEnd {
+    path: PathBuf,
+    stop: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+fn pair() -> (OwnedFd, PathBuf) {
+    let near = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&near).unwrap();
+    unlockpt(&near).unwrap();
+    let name = ptsname(&near, Vec::new()).unwrap();
+    (near, PathBuf::from(name.into_string().unwrap()))
+}
+
+impl FarEnd {
+    fn new(field: &Field) -> Self {
+        let (near, path) = pair();
+        let (stop, stopped) = sync_channel(0);
+        let chip = Pn532Uart::new(field);
+        let thread = spawn(move || pump(File::from(near), chip, &stopped));
+        Self {
+            path,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    fn reader(&self) -> Result<Box<dyn CardReader>, BoardError> {
+        let text = format!(
+            "name = \"x\"\n[reader]\npart = \"pn532\"\nlink = \"uart\"\nbackend = \"linux\"\nbus = {:?}",
+            self.path
+        );
+        open_reader(&Board::parse(&text).unwrap().reader.unwrap())
+    }
+}
+
+impl Drop for FarEnd {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+/// Carries bytes between the terminal and the model.
+fn pump(mut near: File, mut chip: Pn532Uart, stopped: &Receiver<()>) {
+    let mut bytes = [0; 256];
+    while stopped.recv_timeout(Duration::ZERO) == Err(RecvTimeoutError::Timeout) {
+        let mut fds = [PollFd::new(&near, PollFlags::IN)];
+        let wait = Timespec::try_from(Duration::from_millis(1)).unwrap();
+        poll(&mut fds, Some(&wait)).unwrap();
+        if fds[0].revents().contains(PollFlags::IN)
+            && let Ok(count) = io::Read::read(&mut near, &mut bytes)
+        {
+            chip.write_all(&bytes[..count]).unwrap();
+        }
+        while chip.read_ready() == Ok(true) {
+            let count = chip.read(&mut bytes).unwrap();
+            io::Write::write_all(&mut near, &bytes[..count]).unwrap();
+        }
+    }
+}
+
+fn uid(bytes: &[u8]) -> CardUid {
+    CardUid::new(bytes).unwrap()
+}
+
+#[test]
+fn a_card_is_read_through_the_kernel_s_serial_port() {
+    let field = Field::new();
+    let far = FarEnd::new(&field);
+    let mut reader = far.reader().unwrap();
+    reader.start().unwrap();
+    assert_eq!(reader.poll(), Ok(None));
+    // Bytes that a terminal would change or swallow were it not raw: CR, NL, ^C, ^S, ^Q, ^D, DEL.
+    let card = uid(&[0x0d, 0x0a, 0x03, 0x13, 0x11, 0x04, 0x7f]);
+    assert!(field.place(&card));
+    assert_eq!(reader.poll(), Ok(Some(card)));
+}
+
+#[test]
+fn an_unplugged_port_is_a_reader_that_is_lost() {
+    let field = Field::new();
+    let far = FarEnd::new(&field);
+    let mut reader = far.reader().unwrap();
+    reader.start().unwrap();
+    drop(far);
+    assert_eq!(reader.poll(), Err(ReaderError::Bus));
+    assert_eq!(reader.start(), Err(ReaderError::Bus));
+}
+
+#[test]
+fn a_silent_chip_is_told_as_gone_and_comes_back_within_two_seconds() {
+    let field = Field::new();
+    let far = FarEnd::new(&field);
+    let (sender, events) = sync_channel(16);
+    let sink = move |event| sender.try_send(event).is_ok();
+    let interval = Duration::from_millis(20);
+    let _bus = bus::spawn(far.reader().unwrap(), "door", sink, interval).unwrap();
+    let next = |limit_ms| {
+        events
+            .recv_timeout(Duration::from_millis(limit_ms))
+            .unwrap()
+    };
+    assert!(matches!(next(10_000), DeviceEvent::ReaderBack { .. }));
+    field.set_fault(Fault::Gone);
+    assert!(matches!(next(2_000), DeviceEvent::ReaderGone { .. }));
+    field.set_fault(Fault::None);
+    // The pause between two tries, a try without an answer, and one with.
+    assert!(matches!(next(2_500), DeviceEvent::ReaderBack { .. }));
+    let card = uid(&[1, 2, 3, 4]);
+    assert!(field.place(&card));
+    assert!(matches!(next(10_000), DeviceEvent::CardPresented { uid, .. } if uid == card));
+}
+
+#[test]
+fn a_file_that_is_no_port_is_an_error_that_names_the_key() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    assert!(SerialPort::open(file.path(), 115_200).is_err());
+    let text = "name = \"x\"\n[reader]\npart = \"pn532\"\nlink = \"uart\"\nbackend = \"linux\"\nbus = \"/nowhere\"";
+    let part = Board::parse(text).unwrap().reader.unwrap();
+    let error = open_reader(&part).err().unwrap();
+    assert_eq!(error.to_string(), "`reader.bus`: /nowhere can't be opened");
+    let text = text.replace("uart", "i2c");
+    let part = Board::parse(&text).unwrap().reader.unwrap();
+    assert!(matches!(
+        open_reader(&part),
+        Err(BoardError::Device {
+            key: "reader.bus",
+            ..
+        })
+    ));
+}

@@ -7,25 +7,36 @@
 //!
 //! A new target: a file here, a row in [`TARGETS`], a folder with a few good inputs.
 
+mod board;
 mod card_frame;
+mod damage;
 mod ieee1284;
 mod ipp;
+mod ledger_segment;
 mod pdf_count;
 mod pjl;
 mod raster_count;
+mod sealed_box;
+mod sealed_job;
+mod users_csv;
 
+pub use board::board;
 pub use card_frame::card_frame;
 pub use ieee1284::ieee1284;
 pub use ipp::ipp_request;
+pub use ledger_segment::ledger_segment;
 pub use pdf_count::pdf_count;
 pub use pjl::pjl_status;
 pub use raster_count::raster_count;
+pub use sealed_job::sealed_job;
+pub use users_csv::users_csv;
 
 /// Name, function, and the folders with its inputs, under `tests/`.
 pub type Target = (&'static str, fn(&[u8]), &'static [&'static str]);
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    ("board", board, &["fuzz/corpus/board"]),
     ("card_frame", card_frame, &["fuzz/corpus/card_frame"]),
     ("ieee1284", ieee1284, &["fuzz/corpus/ieee1284"]),
     (
@@ -33,7 +44,14 @@ pub const TARGETS: &[Target] = &[
         ipp_request,
         &["fuzz/corpus/ipp_request", "data/ipp"],
     ),
+    (
+        "ledger_segment",
+        ledger_segment,
+        &["fuzz/corpus/ledger_segment"],
+    ),
     ("pdf_count", pdf_count, &["data/pdl"]),
     ("pjl_status", pjl_status, &["fuzz/corpus/pjl_status"]),
     ("raster_count", raster_count, &["data/pdl/raster"]),
+    ("sealed_job", sealed_job, &["fuzz/corpus/sealed_job"]),
+    ("users_csv", users_csv, &["fuzz/corpus/users_csv"]),
 ];

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Board files: `platen_hal_linux::Board::parse`.
+
+use platen_hal_linux::{Backend, Board, BoardError};
+
+/// Parses a board file.
+///
+/// # Panics
+/// When a board breaks its limits, or an error does not name a line of the file.
+pub fn board(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    match Board::parse(&text) {
+        Ok(board) => {
+            if let Some(reader) = board.reader {
+                assert!((20..=1000).contains(&reader.interval.as_millis()));
+                assert!(reader.speed_hz <= platen_hal_linux::board::SPEED_MAX_HZ);
+                let has_bus = !reader.bus.as_os_str().is_empty();
+                assert!(has_bus || reader.backend == Backend::Sim);
+            }
+        }
+        Err(BoardError::Syntax { line, .. } | BoardError::Value { line, .. }) => {
+            assert!(
+                (1..=text.split('\n').count()).contains(&line),
+                "line {line}"
+            );
+        }
+        Err(other) => panic!("{other}"),
+    }
+}

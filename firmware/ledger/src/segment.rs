@@ -13,6 +13,8 @@ use crate::frame::{FrameFault, HEADER_BYTES, Header, Tip, VERSION};
 /// Where the segments are, relative to the data directory.
 pub(crate) const DIR: &str = "ledger";
 const SUFFIX: &str = ".plj";
+const TORN: &str = ".torn-";
+const DAMAGED: &str = ".damaged-";
 /// Torn tails kept aside per segment; the last place is used again.
 const TORN_KEPT_MAX: u32 = 64;
 
@@ -130,7 +132,7 @@ pub(crate) fn open_checkpoint(
 
 /// Copies what stands behind `from` to a file beside the segment, durably.
 pub(crate) fn keep_tail(disk: &dyn Disk, path: &Path, from: u64) -> io::Result<PathBuf> {
-    let aside = torn_name(disk, path)?;
+    let aside = free_name(disk, path, TORN)?;
     let mut source = disk.open(path)?;
     source.seek(SeekFrom::Start(from))?;
     let mut copy = disk.create(&aside)?;
@@ -148,19 +150,32 @@ pub(crate) fn keep_tail(disk: &dyn Disk, path: &Path, from: u64) -> io::Result<P
     Ok(aside)
 }
 
-/// Moves a whole segment aside.
+/// Moves a whole segment aside, as damage that stays to be seen.
 pub(crate) fn set_aside(disk: &dyn Disk, path: &Path) -> io::Result<PathBuf> {
-    let aside = torn_name(disk, path)?;
+    let aside = free_name(disk, path, DAMAGED)?;
     disk.rename(path, &aside)?;
     disk.sync_dir(Path::new(DIR))?;
     Ok(aside)
 }
 
-/// The first free `<segment>.torn-<n>`; the last one is freed when all are taken.
-fn torn_name(disk: &dyn Disk, path: &Path) -> io::Result<PathBuf> {
+/// Segments that were set aside, as names in the ledger's directory.
+pub(crate) fn list_set_aside(disk: &dyn Disk) -> Result<Vec<PathBuf>, LedgerError> {
+    let dir = Path::new(DIR);
+    let mut names = match disk.list(dir) {
+        Ok(names) => names,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(LedgerError::disk(dir, error)),
+    };
+    names.retain(|name| name.contains(DAMAGED));
+    names.sort_unstable();
+    Ok(names.iter().map(|name| dir.join(name)).collect())
+}
+
+/// The first free `<segment><kind><n>`; the last one is freed when all are taken.
+fn free_name(disk: &dyn Disk, path: &Path, kind: &str) -> io::Result<PathBuf> {
     let taken = disk.list(Path::new(DIR))?;
     let segment = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = |n: u32| format!("{segment}.torn-{n}");
+    let name = |n: u32| format!("{segment}{kind}{n}");
     let free = (1..=TORN_KEPT_MAX)
         .map(name)
         .find(|name| !taken.contains(name));

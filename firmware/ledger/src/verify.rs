@@ -142,6 +142,13 @@ pub(crate) fn verify(
         books: Books::default(),
         books_whole: true,
     };
+    for path in segment::list_set_aside(disk)? {
+        let kind = FaultKind::Header;
+        let what = "it was set aside at a start, since nothing in it could be read";
+        check.push(Fault { path, kind, what });
+    }
+    // Nothing but the chain's beginning has been read: the books are whole still.
+    check.books_whole = true;
     let mut tip = Tip::GENESIS;
     for id in acknowledged.segments(disk)? {
         tip = check.segment(disk, sealer, id, tip, acknowledged.until(id))?;

@@ -9,27 +9,33 @@
 
 mod board;
 mod card_frame;
+mod card_number;
 mod damage;
 mod ieee1284;
 mod ipp;
 mod ledger_segment;
 mod pdf_count;
 mod pjl;
+mod pn532_link;
 mod raster_count;
 mod sealed_box;
 mod sealed_job;
 mod users_csv;
+mod wiegand;
 
 pub use board::board;
 pub use card_frame::card_frame;
+pub use card_number::card_number;
 pub use ieee1284::ieee1284;
 pub use ipp::ipp_request;
 pub use ledger_segment::ledger_segment;
 pub use pdf_count::pdf_count;
 pub use pjl::pjl_status;
+pub use pn532_link::pn532_link;
 pub use raster_count::raster_count;
 pub use sealed_job::sealed_job;
 pub use users_csv::users_csv;
+pub use wiegand::wiegand;
 
 /// Name, function, and the folders with its inputs, under `tests/`.
 pub type Target = (&'static str, fn(&[u8]), &'static [&'static str]);
@@ -38,6 +44,7 @@ pub type Target = (&'static str, fn(&[u8]), &'static [&'static str]);
 pub const TARGETS: &[Target] = &[
     ("board", board, &["fuzz/corpus/board"]),
     ("card_frame", card_frame, &["fuzz/corpus/card_frame"]),
+    ("card_number", card_number, &["fuzz/corpus/card_number"]),
     ("ieee1284", ieee1284, &["fuzz/corpus/ieee1284"]),
     (
         "ipp_request",
@@ -51,7 +58,9 @@ pub const TARGETS: &[Target] = &[
     ),
     ("pdf_count", pdf_count, &["data/pdl"]),
     ("pjl_status", pjl_status, &["fuzz/corpus/pjl_status"]),
+    ("pn532_link", pn532_link, &["fuzz/corpus/pn532_link"]),
     ("raster_count", raster_count, &["data/pdl/raster"]),
     ("sealed_job", sealed_job, &["fuzz/corpus/sealed_job"]),
     ("users_csv", users_csv, &["fuzz/corpus/users_csv"]),
+    ("wiegand", wiegand, &["fuzz/corpus/wiegand"]),
 ];

@@ -12,7 +12,7 @@ use toml::Spanned;
 mod reader;
 
 use platen_drivers::number::NumberFormatError;
-pub use reader::{ReaderChip, ReaderLink, ReaderPart};
+pub use reader::{ReaderChip, ReaderLink, ReaderPart, SPEED_MAX_HZ};
 
 /// Largest board file that is read.
 pub const FILE_MAX_BYTES: u64 = 64 * 1024;

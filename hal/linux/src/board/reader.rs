@@ -13,6 +13,9 @@ use toml::Spanned;
 
 use super::{Backend, BoardError, LinePart, line_of};
 
+/// Fastest SPI clock of any chip, the MFRC522's (data sheet §8.1.2).
+pub const SPEED_MAX_HZ: u32 = 10_000_000;
+const PN532_SPEED_MAX_HZ: u32 = 5_000_000;
 const SPEED_DEFAULT_HZ: u32 = 1_000_000;
 const POLL_MS: RangeInclusive<u64> = 20..=1_000;
 const POLL_DEFAULT_MS: u64 = 80;
@@ -164,8 +167,8 @@ fn speed(raw: &RawReader, link: ReaderLink) -> Result<(), Problem> {
         return Ok(());
     };
     let (most, problem) = match (link, raw.part.get_ref()) {
-        (ReaderLink::Spi, ReaderChip::Mfrc522) => (10_000_000, "is not 1 to 10000000"),
-        (ReaderLink::Spi, ReaderChip::Pn532) => (5_000_000, "is not 1 to 5000000"),
+        (ReaderLink::Spi, ReaderChip::Mfrc522) => (SPEED_MAX_HZ, "is not 1 to 10000000"),
+        (ReaderLink::Spi, ReaderChip::Pn532) => (PN532_SPEED_MAX_HZ, "is not 1 to 5000000"),
         _ => (
             0,
             "is for `spi`: the kernel sets the speed of I2C, and the chip that of its UART",

@@ -2,6 +2,7 @@
 //! Chip drivers, generic over embedded-hal 1.0. No Linux, no clock, no allocation while running.
 //!
 //! One file per part; `iso14443a` is the card protocol that all 13.56 MHz readers share,
+//! `number` brings the numbers of all readers into one form,
 //! `debounce` turns what a reader sees into taps, `light` turns signals into lamps and tones.
 
 pub mod debounce;

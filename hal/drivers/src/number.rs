@@ -17,12 +17,15 @@
 //! A number that is no UID by its length gets zero bytes in front up to the next length that one
 //! has: 4, 7 or 10.
 
+mod digits;
+
 use core::str::FromStr;
 
 use heapless::Vec;
 use platen_hal::{CardReader, CardUid, ReaderError, ReaderTrace};
 use thiserror::Error;
 
+use self::digits::{big_endian, decimal, hex};
 use crate::wiegand::Frame;
 use crate::wiegand::format::Format;
 
@@ -346,33 +349,6 @@ fn plain(bytes: &[u8]) -> Result<Pending, NumberError> {
     })
 }
 
-/// Pairs of hexadecimal digits, with or without colons, dashes or spaces between them.
-fn hex(text: &str) -> Result<Bytes, NumberError> {
-    let mut bytes = Bytes::new();
-    let mut high = None;
-    for c in text.chars().filter(|c| !matches!(c, ':' | '-' | ' ')) {
-        let digit = c.to_digit(16).ok_or(NumberError::Text)?;
-        match high.take() {
-            None => high = Some(digit),
-            Some(high) => {
-                let byte = u8::try_from(high * 16 + digit).map_err(|_| NumberError::Text)?;
-                bytes.push(byte).map_err(|_| NumberError::TooLarge)?;
-            }
-        }
-    }
-    if high.is_some() || bytes.is_empty() {
-        return Err(NumberError::Text);
-    }
-    Ok(bytes)
-}
-
-fn decimal(text: &str) -> Result<u128, NumberError> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(NumberError::Text);
-    }
-    text.parse().map_err(|_| NumberError::TooLarge)
-}
-
 fn facility_card(text: &str) -> Result<Pending, NumberError> {
     let (facility, card) = match text.split_once(',') {
         Some(parts) => parts,
@@ -400,17 +376,6 @@ fn wiegand(format: Format, frame: Frame) -> Result<Pending, NumberError> {
         facility: number.facility,
         card: number.card.into(),
     })
-}
-
-/// `number` in so many bytes.
-fn big_endian(number: u128, length: usize) -> Result<Bytes, NumberError> {
-    let all = number.to_be_bytes();
-    let from = all.len().saturating_sub(length);
-    let (rest, bytes) = all.split_at_checked(from).ok_or(NumberError::TooLarge)?;
-    if rest.iter().any(|byte| *byte != 0) {
-        return Err(NumberError::TooLarge);
-    }
-    cut(Some(bytes))
 }
 
 /// A UID, with zero bytes in front up to the next length that one has.

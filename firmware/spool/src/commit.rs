@@ -3,9 +3,10 @@
 //! together, renames, syncs the directory once, and answers each. Fifty clients pay for one sync.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use platen_model::{Job, JobId, JobNumber, JobState, JobStateReason};
 use platen_store::{Disk, DiskFile, Keys};
@@ -21,6 +22,9 @@ use crate::upload::{BodyFile, FinishedBody};
 pub(crate) const BATCH_MAX: usize = 256;
 /// Sealed bytes held by one batch, at most; what is beyond waits for the next.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How long a batch waits for as many changes as the last one had.
+const GATHER: Duration = Duration::from_millis(3);
 
 /// One durable change.
 pub(crate) enum Work {
@@ -99,6 +103,7 @@ impl Committer {
     /// Works until every sender is gone.
     pub(crate) fn run(&self, requests: &Receiver<Request>) {
         let mut later = Vec::new();
+        let mut crowd = 1;
         loop {
             if later.is_empty() {
                 match requests.recv_blocking() {
@@ -106,10 +111,11 @@ impl Committer {
                     Err(_) => return,
                 }
             }
-            let room = BATCH_MAX.saturating_sub(later.len());
-            later.extend(std::iter::from_fn(|| requests.try_recv().ok()).take(room));
+            gather(requests, &mut later, crowd);
             let batch = take_batch(&mut later);
+            let answered = batch.len();
             self.commit(batch);
+            crowd = answered + later.len() + requests.len();
         }
     }
 
@@ -316,8 +322,14 @@ impl Committer {
     ) -> Result<(), SpoolError> {
         let sealed = ticket.seal(&self.keys)?;
         let path = new_ticket_path(ticket.id);
-        self.disk.remove(&path)?;
-        let mut file = self.disk.create(&path)?;
+        let mut file = match self.disk.create(&path) {
+            // Left over from a change that failed.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.disk.remove(&path)?;
+                self.disk.create(&path)?
+            }
+            created => created?,
+        };
         if let Err(error) = file.write_all(&sealed) {
             self.disk.remove(&path)?;
             return Err(error.into());
@@ -387,6 +399,30 @@ impl Committer {
     fn ticket_has_body(&self, id: JobId) -> bool {
         Ticket::read(&*self.disk, &self.keys, id).is_ok_and(|ticket| ticket.body_key.is_some())
     }
+}
+
+/// Takes what waits, and waits a moment for as many as were about last time: clients that have just
+/// been answered send their next job while the disk would be syncing for the others alone.
+fn gather(requests: &Receiver<Request>, waiting: &mut Vec<Request>, crowd: usize) {
+    let room = BATCH_MAX.saturating_sub(waiting.len());
+    waiting.extend(std::iter::from_fn(|| requests.try_recv().ok()).take(room));
+    let crowd = crowd.min(BATCH_MAX);
+    if waiting.len() >= crowd {
+        return;
+    }
+    smol::block_on(smol::future::or(
+        async {
+            while waiting.len() < crowd {
+                match requests.recv().await {
+                    Ok(request) => waiting.push(request),
+                    Err(_) => return,
+                }
+            }
+        },
+        async {
+            smol::Timer::after(GATHER).await;
+        },
+    ));
 }
 
 /// The waiting changes that go together: at most one for each job, and bounded bytes. The others

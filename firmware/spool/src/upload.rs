@@ -96,6 +96,9 @@ pub(crate) struct FinishedBody {
     pub(crate) file: Option<BodyFile>,
 }
 
+/// Chunks between two looks at the room on the disk: 1 MiB.
+const CHUNKS_A_LOOK: u32 = 16;
+
 /// A body on its way in. Holds at most one chunk (64 KiB) in memory.
 pub struct Upload {
     disk: Arc<dyn Disk>,
@@ -105,6 +108,8 @@ pub struct Upload {
     key: BodyKey,
     sealer: BodySealer,
     file: Option<BodyFile>,
+    /// Chunks written.
+    chunks: u32,
 }
 
 impl std::fmt::Debug for Upload {
@@ -129,6 +134,7 @@ impl Upload {
             sealer: BodySealer::new(&key, id)?,
             key,
             file: None,
+            chunks: 0,
         })
     }
 
@@ -177,9 +183,13 @@ impl Upload {
         }
         let mut left = bytes;
         while let Some(sealed) = self.sealer.push(&mut left)? {
-            if self.disk.free_bytes()? < self.limits.reserve_bytes {
+            // Asking costs more than a chunk: others can take little of the reserve in between.
+            if self.chunks.is_multiple_of(CHUNKS_A_LOOK)
+                && self.disk.free_bytes()? < self.limits.reserve_bytes
+            {
                 return Err(SpoolError::Full);
             }
+            self.chunks += 1;
             let file = match &mut self.file {
                 Some(file) => file,
                 none => none.insert(BodyFile::create(

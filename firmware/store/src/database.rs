@@ -35,7 +35,7 @@ pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 pub const TABLE_NAME_BYTES_MAX: usize = 32;
 
 // A hint: about four times as much is resident (measured with 50,000 jobs).
-const CACHE_BYTES: u64 = 2 * 1024 * 1024;
+const CACHE_BYTES: u64 = 4 * 1024 * 1024;
 /// Changes are refused when less is free. sled refuses every later write once one of its own met a
 /// full disk, so it must never meet one; it writes at most a few segments of 512 KiB at a time.
 pub const WRITE_RESERVE_BYTES: u64 = 4 * 1024 * 1024;

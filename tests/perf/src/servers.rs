@@ -251,7 +251,8 @@ fn cups_config(port: u16, synced: bool) -> String {
     let delay = if synced { 0 } else { 30 };
     format!(
         "Listen 127.0.0.1:{port}\nDirtyCleanInterval {delay}\nLogLevel warn\n\
-         MaxClients 1000\nMaxClientsPerHost 1000\nMaxJobs 0\nMaxJobsPerPrinter 0\nMaxJobsPerUser 0\nBrowsing No\nWebInterface No\n\
+         MaxClients 1000\nMaxClientsPerHost 1000\n\
+         MaxJobs 0\nMaxJobsPerPrinter 0\nMaxJobsPerUser 0\nBrowsing No\nWebInterface No\n\
          DefaultAuthType None\n<Location />\nOrder allow,deny\nAllow all\n</Location>\n\
          <Policy default>\nJobPrivateAccess all\nJobPrivateValues none\n\
          SubscriptionPrivateAccess all\nSubscriptionPrivateValues none\n\

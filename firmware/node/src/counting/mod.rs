@@ -5,30 +5,34 @@
 mod process;
 pub(crate) mod worker;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
-use platen_model::{Job, JobNumber, PageCount};
+use platen_model::{Chain, Job, JobNumber, PageCount};
 use platen_spool::Spool;
 
 use self::process::Worker;
-use platen_model::Chain;
 
 /// Jobs waiting to be counted; past this they are counted when they are released.
 const QUEUE: usize = 1024;
+/// Counting waits until no job has come for so long: clients that send now have the processor.
+const QUIET: Duration = Duration::from_millis(200);
 /// The child leaves after this long without work, so that an idle box has its memory back.
-const IDLE: std::time::Duration = std::time::Duration::from_secs(30);
+const IDLE: Duration = Duration::from_secs(30);
 
 /// Counts pages in the background and on demand. One document at a time.
 pub(crate) struct Counter {
     spool: Spool,
     worker: Mutex<Option<Worker>>,
-    orders: std::sync::mpsc::SyncSender<JobNumber>,
+    orders: SyncSender<JobNumber>,
 }
 
 impl Counter {
     /// Starts the background thread.
     pub(crate) fn start(spool: Spool) -> std::io::Result<Arc<Self>> {
-        let (orders, waiting) = std::sync::mpsc::sync_channel(QUEUE);
+        let (orders, waiting) = sync_channel(QUEUE);
         let counter = Arc::new(Self {
             spool,
             worker: Mutex::new(None),
@@ -37,19 +41,7 @@ impl Counter {
         let background = Arc::downgrade(&counter);
         std::thread::Builder::new()
             .name("counting".to_owned())
-            .spawn(move || {
-                loop {
-                    let order = waiting.recv_timeout(IDLE);
-                    let Some(counter) = background.upgrade() else {
-                        return;
-                    };
-                    match order {
-                        Ok(number) => counter.count_and_keep(number),
-                        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => counter.rest(),
-                        Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return,
-                    }
-                }
-            })?;
+            .spawn(move || count_when_quiet(&background, &waiting))?;
         Ok(counter)
     }
 
@@ -114,5 +106,31 @@ impl Counter {
 
     fn rest(&self) {
         *self.worker.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// The background thread: gathers what comes, and counts in quiet moments, oldest first.
+fn count_when_quiet(counter: &Weak<Counter>, waiting: &Receiver<JobNumber>) {
+    let mut jobs = VecDeque::new();
+    loop {
+        let order = waiting.recv_timeout(if jobs.is_empty() { IDLE } else { QUIET });
+        let Some(counter) = counter.upgrade() else {
+            return;
+        };
+        match order {
+            Ok(job) if jobs.len() < QUEUE => jobs.push_back(job),
+            Ok(_) => {} // Counted at release.
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) if jobs.is_empty() => counter.rest(),
+            Err(RecvTimeoutError::Timeout) => {
+                while let Some(job) = jobs.pop_front() {
+                    counter.count_and_keep(job);
+                    if let Ok(job) = waiting.try_recv() {
+                        jobs.push_back(job);
+                        break;
+                    }
+                }
+            }
+        }
     }
 }

@@ -8,6 +8,9 @@ use platen_model::{JobOptions, PageCount};
 
 use super::worker::{MAX_ANSWER, SWITCH};
 
+/// A pipe's capacity.
+const PIECE: usize = 64 << 10;
+
 /// A running child.
 pub(super) struct Worker {
     child: Child,
@@ -53,10 +56,7 @@ impl Worker {
         input.write_all(&length.to_le_bytes())?;
         input.write_all(&options)?;
         input.write_all(&octets.to_le_bytes())?;
-        let sent = io::copy(&mut body.take(octets), input)?;
-        if sent != octets {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+        pass_on(body.take(octets), octets, input)?;
         input.flush()?;
         self.answer()
     }
@@ -73,6 +73,22 @@ impl Worker {
             .take(length.into())
             .read_to_end(&mut answer)?;
         Ok(serde_json::from_slice(&answer)?)
+    }
+}
+
+/// Passes a body on in pieces as large as a pipe takes at once.
+fn pass_on(mut body: impl Read, octets: u64, input: &mut impl Write) -> io::Result<()> {
+    let mut buffer = vec![0; PIECE];
+    let mut sent = 0;
+    loop {
+        match body.read(&mut buffer)? {
+            0 if sent == octets => return Ok(()),
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            length => {
+                input.write_all(buffer.get(..length).unwrap_or_default())?;
+                sent += u64::try_from(length).unwrap_or(u64::MAX);
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! `target` is what both know about a printer. The ledger's `Released` record is the release
 //! ticket: it is synced before the first byte leaves.
 
+mod delivery;
 mod envelope;
 #[cfg(test)]
 mod power_cut;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use platen_hal::{PortError, PortReport, PortSession, PortStatus, PrinterPort};
-use platen_ledger::{Ledger, Outcome};
+use platen_ledger::{Entry, Ledger, Outcome};
 use platen_model::{
     Certainty, Clock, Job, JobOptions, JobState, JobStateReason, ManualClock, PageCount, Sides,
 };
@@ -218,7 +218,16 @@ fn check(state: &State, sent: &Sent, number: u64, job: &Job, at: &str) {
 fn is_settled(state: &State, job: &Job) -> bool {
     let entries = state.ledger.entries(1, 1000).unwrap();
     let settlements = entries.iter().filter(|recorded| {
-        matches!(&recorded.entry, platen_ledger::Entry::Settled { job: id, outcome: Outcome::Completed, charged: true, .. } if *id == job.id)
+        let Entry::Settled {
+            job: id,
+            outcome,
+            charged,
+            ..
+        } = &recorded.entry
+        else {
+            return false;
+        };
+        *id == job.id && *charged && *outcome == Outcome::Completed
     });
     let count = settlements.count();
     assert!(count <= 1, "charged {count} times");

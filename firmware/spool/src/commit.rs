@@ -17,11 +17,8 @@ use crate::index::{Change, Ending, Index, Row};
 use crate::ticket::{DIR, Draft, Ticket, body_path, new_ticket_path, ticket_path};
 use crate::upload::{BodyFile, FinishedBody};
 
-/// Changes in one batch, at most; also how many may wait. With the last chunk of each upload this
-/// bounds the memory of the queue.
+/// Changes in one batch, at most; also how many may wait.
 pub(crate) const BATCH_MAX: usize = 256;
-/// Sealed bytes held by one batch, at most; what is beyond waits for the next.
-const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// How long a batch waits for as many changes as the last one had.
 const GATHER: Duration = Duration::from_millis(3);
@@ -57,16 +54,6 @@ impl Work {
             Self::Attach { number, .. } | Self::Hold { number, .. } | Self::End { number, .. } => {
                 Some(*number)
             }
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Accept {
-                body: Some(body), ..
-            }
-            | Self::Attach { body, .. } => body.rest.len(),
-            _ => 0,
         }
     }
 }
@@ -304,11 +291,7 @@ impl Committer {
         body: FinishedBody,
         files: &mut Vec<Box<dyn DiskFile>>,
     ) -> Result<BodyFile, SpoolError> {
-        let mut file = match body.file {
-            Some(file) => file,
-            None => BodyFile::create(&self.disk, ticket.id, Some(ticket.number))?,
-        };
-        file.write(&body.rest)?;
+        let mut file = body.file;
         files.extend(file.take());
         ticket.octets = body.octets;
         ticket.body_key = Some(body.wrapped_key);
@@ -425,19 +408,13 @@ fn gather(requests: &Receiver<Request>, waiting: &mut Vec<Request>, crowd: usize
     ));
 }
 
-/// The waiting changes that go together: at most one for each job, and bounded bytes. The others
-/// stay, in order.
+/// The waiting changes that go together: at most one for each job. The others stay, in order.
 fn take_batch(waiting: &mut Vec<Request>) -> Vec<Request> {
     let (mut batch, mut later) = (Vec::new(), Vec::new());
-    let (mut jobs, mut bytes) = (BTreeSet::new(), 0);
+    let mut jobs = BTreeSet::new();
     for request in waiting.drain(..) {
-        let fits = batch.is_empty() || bytes + request.work.bytes() <= BATCH_BYTES_MAX;
-        let alone = request
-            .work
-            .known_job()
-            .is_none_or(|number| jobs.insert(number));
-        if fits && alone {
-            bytes += request.work.bytes();
+        let known = request.work.known_job();
+        if known.is_none_or(|number| jobs.insert(number)) {
             batch.push(request);
         } else {
             later.push(request);

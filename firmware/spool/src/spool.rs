@@ -199,7 +199,8 @@ impl Spool {
     /// # Errors
     /// [`SpoolError`]; nothing of the upload is left then.
     pub async fn commit(&self, upload: Upload) -> Result<Job, SpoolError> {
-        let work = match upload.finish(&self.inner.keys)? {
+        let keys = Arc::clone(&self.inner.keys);
+        let work = match smol::unblock(move || upload.finish(&keys)).await? {
             (Purpose::New(draft), body) => {
                 let body = Some(body);
                 Work::Accept { draft, body }

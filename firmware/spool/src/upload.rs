@@ -87,13 +87,11 @@ impl Purpose {
     }
 }
 
-/// A body that is complete but for its last bytes on disk.
+/// A body that is written, but not synced.
 pub(crate) struct FinishedBody {
     pub(crate) octets: u64,
     pub(crate) wrapped_key: Vec<u8>,
-    /// File bytes that are not written yet: for a small body, all of them.
-    pub(crate) rest: Vec<u8>,
-    pub(crate) file: Option<BodyFile>,
+    pub(crate) file: BodyFile,
 }
 
 /// Chunks between two looks at the room on the disk: 1 MiB.
@@ -203,13 +201,25 @@ impl Upload {
         Ok(())
     }
 
+    /// Writes what is left: for a small body, all of it. Blocks on the disk, but does not sync.
     pub(crate) fn finish(self, keys: &Keys) -> Result<(Purpose, FinishedBody), SpoolError> {
-        let body = FinishedBody {
-            octets: self.sealer.octets(),
-            wrapped_key: self.key.wrap(keys, self.id)?,
-            rest: self.sealer.finish()?,
-            file: self.file,
+        let mut file = match self.file {
+            Some(file) => file,
+            None if self.disk.free_bytes()? < self.limits.reserve_bytes => {
+                return Err(SpoolError::Full);
+            }
+            None => BodyFile::create(&self.disk, self.id, self.purpose.known_job())?,
         };
-        Ok((self.purpose, body))
+        let octets = self.sealer.octets();
+        file.write(&self.sealer.finish()?)?;
+        let wrapped_key = self.key.wrap(keys, self.id)?;
+        Ok((
+            self.purpose,
+            FinishedBody {
+                octets,
+                wrapped_key,
+                file,
+            },
+        ))
     }
 }

@@ -150,11 +150,23 @@ impl<'a> Cups<'a> {
         Ok(command)
     }
 
-    /// Makes a driverless queue, as `lpadmin -m everywhere` does for anybody.
+    /// Makes a driverless queue, as `lpadmin -m everywhere` does for anybody. Twice, in different
+    /// seconds: CUPS 2.4 compares the times of its files in whole seconds, and a queue made within
+    /// the second in which it started is now and then taken without the filters of its driver
+    /// file; its first job is then given up ("Unable to convert file 0").
     ///
     /// # Errors
     /// [`BedError::Failed`] with lpadmin's message, such as a printer that does not answer.
     pub fn add_everywhere_queue(&self, name: &str, uri: &str) -> Result<(), BedError> {
+        self.lpadmin_everywhere(name, uri)?;
+        let second = wait::unix_time().as_secs();
+        wait::until("the next second", START_LIMIT, || {
+            Ok::<_, BedError>((wait::unix_time().as_secs() > second).then_some(()))
+        })?;
+        self.lpadmin_everywhere(name, uri)
+    }
+
+    fn lpadmin_everywhere(&self, name: &str, uri: &str) -> Result<(), BedError> {
         let mut command = self.client("lpadmin")?;
         run(command.args(["-p", name, "-E", "-v", uri, "-m", "everywhere"])).map(drop)
     }

@@ -13,7 +13,7 @@ use platen_bed::wait;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::box_under_test::{Office, SOON};
+use crate::box_under_test::{CARD, Office, SOON, files_below, tap, user, wait_for_jobs};
 
 #[test]
 fn a_temporary_queue_made_from_the_dns_sd_name_prints() {
@@ -48,7 +48,7 @@ fn a_temporary_queue_made_from_the_dns_sd_name_prints() {
     })
     .unwrap();
     cups.lp("Platen_in_the_hall", &document, &[]).unwrap();
-    wait::until("the job at the box", SOON, || {
+    let job = wait::until("the job at the box", SOON, || {
         let jobs = daemon.ctl(&["--json", "jobs"])?;
         let job = jobs
             .lines()
@@ -57,6 +57,20 @@ fn a_temporary_queue_made_from_the_dns_sd_name_prints() {
         Ok::<_, BedError>(job.filter(|job| job["count"]["pages"] == 2))
     })
     .unwrap();
+    daemon
+        .import_users(&format!("{},,{CARD}\n", user()))
+        .unwrap();
+    assert_eq!(tap(&daemon, CARD), "accepted");
+    wait_for_jobs(&daemon, "the job's end", |jobs| {
+        jobs[0]["state"] == "completed"
+    });
+    let printed = files_below(&out);
+    let octets = printed.iter().map(|(_, bytes)| bytes.len() as u64);
+    assert_eq!(
+        octets.collect::<Vec<_>>(),
+        [job["octets"].as_u64().unwrap()]
+    );
+    assert!(printed[0].1.starts_with(b"%PDF-"));
 }
 
 #[test]

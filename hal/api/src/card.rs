@@ -5,19 +5,21 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::panel::Key;
 use crate::trace::ReaderTrace;
 
-/// UID of a card: 4, 7 or 10 bytes, in the order the card sends them, cascade tags removed.
+/// Number of a card, in the order the card sends its bytes: the UID of ISO/IEC 14443-3 type A (4, 7
+/// or 10 bytes, cascade tags removed), or the IDm of FeliCa (8 bytes).
 ///
 /// `Debug` hides the number: card numbers never reach a log.
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub struct CardUid(heapless::Vec<u8, 10>);
 
 impl CardUid {
-    /// Takes 4, 7 or 10 bytes; any other length is no UID.
+    /// Takes 4, 7, 8 or 10 bytes; any other length is no card's number.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Option<Self> {
-        matches!(bytes.len(), 4 | 7 | 10)
+        matches!(bytes.len(), 4 | 7 | 8 | 10)
             .then(|| heapless::Vec::from_slice(bytes).ok().map(Self))
             .flatten()
     }
@@ -61,8 +63,19 @@ impl fmt::Debug for CardUid {
     }
 }
 
+/// How well a card's number stands for the card.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Proof {
+    /// The number was only read: whoever knows it can make a card that says it.
+    #[default]
+    Weak,
+    /// The card proved with a secret key that it is the one of this number.
+    Proved,
+}
+
 /// What a bus thread reports.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum DeviceEvent {
     /// A card came into the field. Sent once per tap: the card must leave before it counts again.
     CardPresented {
@@ -70,6 +83,29 @@ pub enum DeviceEvent {
         reader: String,
         /// The card's number.
         uid: CardUid,
+        /// How well the number stands for the card.
+        proof: Proof,
+    },
+    /// A finger was laid on a sensor and lifted again. Sent once per touch.
+    FingerPresented {
+        /// The sensor's name in the board file.
+        sensor: String,
+        /// The slot whose template it matches; `None` when it matches none.
+        slot: Option<u16>,
+    },
+    /// A key of a PIN pad was pressed.
+    KeyPressed {
+        /// The pad's name in the board file.
+        pad: String,
+        /// The key.
+        key: Key,
+    },
+    /// A door or tamper switch changed, or was found open at the start.
+    SwitchChanged {
+        /// The switch's name in the board file.
+        switch: String,
+        /// Whether it is open now.
+        open: bool,
     },
     /// The reader stopped answering.
     ReaderGone {
@@ -100,6 +136,18 @@ pub trait CardReader: Send {
     /// card answered nonsense (left the field, two cards that can't be told apart).
     fn poll(&mut self) -> Result<Option<CardUid>, ReaderError>;
 
+    /// How well the number that the last [`CardReader::poll`] returned stands for its card.
+    fn proof(&self) -> Proof {
+        Proof::Weak
+    }
+
+    /// Whether [`CardReader::poll`] itself waits for a card, up to its limit, and reports each
+    /// reading once. Its owner then neither pauses between two looks nor waits for the card to
+    /// leave.
+    fn waits(&self) -> bool {
+        false
+    }
+
     /// The part's name, such as `mfrc522`.
     fn part(&self) -> &'static str;
 
@@ -122,6 +170,12 @@ pub enum ReaderError {
     /// The bus itself failed.
     #[error("bus error")]
     Bus,
+    /// The part answered, and its answer is no.
+    #[error("refused: {cause}")]
+    Refused {
+        /// Why, by the part's own code.
+        cause: &'static str,
+    },
     /// A card answered, but not by the rules.
     #[error("card answered nonsense: {cause}")]
     Garbled {

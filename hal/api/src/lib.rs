@@ -6,11 +6,13 @@
 //! (`node/devices`), which turns them into keyed hashes.
 
 pub mod card;
+pub mod finger;
 pub mod panel;
 pub mod port;
 pub mod trace;
 
-pub use card::{CardReader, CardUid, DeviceEvent, ReaderError};
-pub use panel::{Indicator, PanelSignal};
-pub use port::{PortError, PortReport, PortSession, PortStatus, PrinterPort};
+pub use card::{CardReader, CardUid, DeviceEvent, Proof, ReaderError};
+pub use finger::{EnrolStep, FingerLight, FingerLook, FingerprintSensor, SensorFacts};
+pub use panel::{Indicator, Key, PanelSignal};
+pub use port::{Confirmation, PortError, PortReport, PortSession, PortStatus, PrinterPort};
 pub use trace::{ReaderCounters, ReaderTrace, TraceEntry, TraceEvent};

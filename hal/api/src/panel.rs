@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The box's lights and buzzer.
+//! The box's lights, buzzer and PIN pad.
+
+use std::fmt;
 
 /// What the panel tells the person in front of it. State is never by colour alone: each signal has
 /// its own blink and tone pattern as well.
@@ -47,4 +49,25 @@ impl PanelSignal {
 pub trait Indicator: Send {
     /// Shows `signal` from now on.
     fn show(&mut self, signal: PanelSignal);
+}
+
+/// A key of a PIN pad. `Debug` hides which digit: what is typed never reaches a log.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub enum Key {
+    /// 0 to 9.
+    Digit(u8),
+    /// Ends the entry (`#`, green key).
+    Enter,
+    /// Takes the entry back (`*`, red key).
+    Clear,
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Digit(_) => "Digit",
+            Self::Enter => "Enter",
+            Self::Clear => "Clear",
+        })
+    }
 }

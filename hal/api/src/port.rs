@@ -45,6 +45,22 @@ pub struct PortReport {
     pub octets: u64,
     /// Impressions that the printer itself confirmed; `None` when it says nothing.
     pub impressions: Option<u32>,
+    /// How it confirmed them; set together with `impressions`.
+    pub confirmed_by: Option<Confirmation>,
+}
+
+/// How a printer confirmed what it printed, the surest first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Confirmation {
+    /// PJL `USTATUS JOB`: pages of this very job, after its end.
+    PjlJob,
+    /// IPP `job-impressions-completed` of this very job (RFC 8011 §5.3.18.2).
+    IppJob,
+    /// PJL `USTATUS PAGE`: pages counted while this job was printing.
+    PjlPages,
+    /// SNMP `prtMarkerLifeCount` after minus before (RFC 3805): another job between counts too.
+    LifeCount,
 }
 
 /// How a printer is. `reasons` are IPP `printer-state-reasons` keywords with their severity.

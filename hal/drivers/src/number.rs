@@ -22,7 +22,7 @@ mod digits;
 use core::str::FromStr;
 
 use heapless::Vec;
-use platen_hal::{CardReader, CardUid, ReaderError, ReaderTrace};
+use platen_hal::{CardReader, CardUid, Proof, ReaderError, ReaderTrace};
 use thiserror::Error;
 
 use self::digits::{big_endian, decimal, hex};
@@ -414,6 +414,14 @@ impl<R: CardReader> CardReader for Renumbered<R> {
         let cause = "card's number is not of the reader's format";
         let number = self.format.apply(Reading::Uid(&uid));
         number.map(Some).map_err(|_| ReaderError::Garbled { cause })
+    }
+
+    fn proof(&self) -> Proof {
+        self.reader.proof()
+    }
+
+    fn waits(&self) -> bool {
+        self.reader.waits()
     }
 
     fn part(&self) -> &'static str {

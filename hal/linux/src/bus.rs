@@ -200,8 +200,12 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
     }
 
     fn tap(&mut self, uid: CardUid) {
-        let reader = self.name.clone();
-        let taken = (self.events)(DeviceEvent::CardPresented { reader, uid });
+        let event = DeviceEvent::CardPresented {
+            reader: self.name.clone(),
+            uid,
+            proof: self.reader.proof(),
+        };
+        let taken = (self.events)(event);
         let mut state = lock(&self.shared.state);
         if taken {
             state.taps += 1;

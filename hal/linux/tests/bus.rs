@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use platen_drivers::{Lights, Mfrc522};
-use platen_hal::{CardUid, DeviceEvent, Indicator, PanelSignal};
+use platen_hal::{CardUid, DeviceEvent, Indicator, PanelSignal, Proof};
 use platen_hal_linux::{BusHandle, bus, panel};
 use platen_hal_sim::{Fault, Field, Mfrc522Model, PinProbe, SimDelay, SimPin};
 
@@ -38,6 +38,7 @@ fn tap(uid: &CardUid) -> DeviceEvent {
     DeviceEvent::CardPresented {
         reader: "door".to_owned(),
         uid: uid.clone(),
+        proof: Proof::Weak,
     }
 }
 

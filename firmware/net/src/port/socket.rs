@@ -182,6 +182,7 @@ impl PortSession for SocketSession {
         let report = PortReport {
             octets: self.octets,
             impressions: None,
+            confirmed_by: None,
         };
         self.stream
             .shutdown(Shutdown::Write)

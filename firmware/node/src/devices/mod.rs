@@ -63,7 +63,7 @@ impl Door {
 
     async fn handle(&self, event: DeviceEvent) -> u64 {
         match event {
-            DeviceEvent::CardPresented { reader, uid } => self.present(&reader, &uid).await,
+            DeviceEvent::CardPresented { reader, uid, .. } => self.present(&reader, &uid).await,
             DeviceEvent::ReaderGone { reader, cause } => {
                 log::error!(reader = reader, cause = cause; "card reader does not answer");
                 self.gone().insert(reader, cause);
@@ -74,6 +74,7 @@ impl Door {
                 self.gone().remove(&reader);
                 self.panel.show(self.resting(), None).turn
             }
+            _ => self.panel.show(self.resting(), None).turn,
         }
     }
 

@@ -73,6 +73,7 @@ impl PortSession for Sheet {
         Ok(PortReport {
             octets,
             impressions: Some(1),
+            confirmed_by: None,
         })
     }
 }

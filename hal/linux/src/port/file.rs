@@ -169,6 +169,7 @@ impl PortSession for FileSession {
         Ok(PortReport {
             octets: self.octets,
             impressions: None,
+            confirmed_by: None,
         })
     }
 }

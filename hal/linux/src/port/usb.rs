@@ -214,6 +214,7 @@ impl PortSession for UsbSession {
         Ok(PortReport {
             octets: self.octets,
             impressions: None,
+            confirmed_by: None,
         })
     }
 }

@@ -15,7 +15,7 @@ use platen_hal_linux::{Backend, Board, FilePort, UsbPort, bus, panel};
 use platen_hal_sim::SimPin;
 use platen_ledger::{Entry, Ledger, LedgerReport};
 use platen_model::{Clock, JobId, JobNumber};
-use platen_net::{SocketOptions, SocketPort};
+use platen_net::{PortScheme, PortUri, PortUriError, SocketOptions, SocketPort};
 use platen_spool::{Spool, SpoolLimits};
 use platen_store::{Database, Disk, Keys, OpenOutcome, RealDisk};
 use smol::Executor;
@@ -232,9 +232,12 @@ pub(crate) fn port(printer: &PrinterConfig) -> Result<Box<dyn PrinterPort>, Star
             Ok(Box::new(port))
         }
         _ => {
-            let uri = uri
+            let uri: PortUri = uri
                 .parse()
-                .map_err(|error: platen_net::PortUriError| fault(error.into()))?;
+                .map_err(|error: PortUriError| fault(error.into()))?;
+            if uri.scheme != PortScheme::Socket {
+                return Err(fault(PortUriError::Scheme.into()));
+            }
             let options = SocketOptions {
                 stall,
                 pjl: printer.pjl_status,

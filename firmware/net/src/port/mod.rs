@@ -12,44 +12,97 @@ use thiserror::Error;
 
 pub use socket::{SocketOptions, SocketPort};
 
-/// Port of RAW printing, as JetDirect boxes have it.
-const RAW_PORT: u16 = 9100;
-
 /// Longest host name, RFC 1035 §2.3.4.
 const HOST_MAX: usize = 253;
 
-/// A printer's address, read from `socket://host[:port][/]`; an IPv6 address stands in brackets.
+/// Longest resource path or queue name, in bytes.
+const PATH_MAX: usize = 255;
+
+/// How a printer's bytes travel.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum PortScheme {
+    /// RAW over TCP, as JetDirect boxes have it: port 9100.
+    Socket,
+    /// Line printer daemon, RFC 1179: port 515, the path is the queue's name.
+    Lpd,
+    /// IPP over HTTP, RFC 8010 and 3510: port 631.
+    Ipp,
+    /// IPP over HTTPS, RFC 7472: port 631.
+    Ipps,
+}
+
+impl PortScheme {
+    const ALL: [Self; 4] = [Self::Socket, Self::Lpd, Self::Ipp, Self::Ipps];
+
+    /// The scheme's name in a URI.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Socket => "socket",
+            Self::Lpd => "lpd",
+            Self::Ipp => "ipp",
+            Self::Ipps => "ipps",
+        }
+    }
+
+    /// The TCP port that a URI without one means.
+    #[must_use]
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Socket => 9100,
+            Self::Lpd => 515,
+            Self::Ipp | Self::Ipps => 631,
+        }
+    }
+}
+
+/// A printer's address: `socket://host[:port][/]`, `lpd://host[:port]/queue`,
+/// `ipp://host[:port][/path]` or `ipps://…`. An IPv6 address stands in brackets. No user, no query,
+/// no fragment: what else a port needs stands in the configuration.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct PortUri {
+    /// How the bytes travel.
+    pub scheme: PortScheme,
     /// Name or address, without brackets.
     pub host: String,
-    /// TCP port, 9100 unless stated.
+    /// TCP port; the scheme's own unless stated.
     pub port: u16,
+    /// Empty or beginning with `/`, as written (escapes are kept); always empty for `socket`.
+    pub path: String,
+}
+
+impl PortUri {
+    /// The name of the queue in an `lpd` URI: the path without its first slash.
+    #[must_use]
+    pub fn queue(&self) -> &str {
+        self.path.strip_prefix('/').unwrap_or_default()
+    }
+
+    /// `host:port`, an IPv6 address in brackets: what stands in an HTTP `Host` line.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
 }
 
 impl FromStr for PortUri {
     type Err = PortUriError;
 
     fn from_str(text: &str) -> Result<Self, PortUriError> {
-        let rest = text.strip_prefix("socket://").ok_or(PortUriError::Scheme)?;
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (host, port) = match rest.strip_prefix('[') {
-            Some(inner) => {
-                let (host, after) = inner.split_once(']').ok_or(PortUriError::Host)?;
-                host.parse::<std::net::Ipv6Addr>()
-                    .map_err(|_| PortUriError::Host)?;
-                (host, if after.is_empty() { None } else { Some(after) })
-            }
-            None => match rest.find(':') {
-                Some(at) => {
-                    let (host, port) = rest.split_at(at);
-                    (host, Some(port))
-                }
-                None => (rest, None),
-            },
-        };
+        let (scheme, rest) = text.split_once("://").ok_or(PortUriError::Scheme)?;
+        let mut known = PortScheme::ALL.into_iter();
+        let scheme = known
+            .find(|one| one.name() == scheme)
+            .ok_or(PortUriError::Scheme)?;
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (host, port) = host_and_port(authority)?;
         let port = match port {
-            None => RAW_PORT,
+            None => scheme.default_port(),
             Some(text) => port_number(text.strip_prefix(':').ok_or(PortUriError::Port)?)?,
         };
         let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
@@ -57,10 +110,24 @@ impl FromStr for PortUri {
             return Err(PortUriError::Host);
         }
         Ok(Self {
+            scheme,
             host: host.to_owned(),
             port,
+            path: checked_path(scheme, path)?.to_owned(),
         })
     }
+}
+
+/// The host without brackets, and what stands behind it.
+fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), PortUriError> {
+    let Some(inner) = authority.strip_prefix('[') else {
+        let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+        return Ok((host, Some(port).filter(|text| !text.is_empty())));
+    };
+    let (host, after) = inner.split_once(']').ok_or(PortUriError::Host)?;
+    host.parse::<std::net::Ipv6Addr>()
+        .map_err(|_| PortUriError::Host)?;
+    Ok((host, Some(after).filter(|text| !text.is_empty())))
 }
 
 fn port_number(text: &str) -> Result<u16, PortUriError> {
@@ -74,13 +141,24 @@ fn port_number(text: &str) -> Result<u16, PortUriError> {
         .ok_or(PortUriError::Port)
 }
 
+fn checked_path(scheme: PortScheme, path: &str) -> Result<&str, PortUriError> {
+    // RFC 3986 §3.3, and `/` between the segments.
+    let pchar = |c: char| c.is_ascii_alphanumeric() || "-._~%!$&'()*+,;=:@/".contains(c);
+    if path.len() > PATH_MAX || !path.chars().all(pchar) {
+        return Err(PortUriError::Path);
+    }
+    match scheme {
+        PortScheme::Socket if path.is_empty() || path == "/" => Ok(""),
+        PortScheme::Lpd if path.len() > 1 => Ok(path),
+        PortScheme::Socket | PortScheme::Lpd => Err(PortUriError::Path),
+        PortScheme::Ipp | PortScheme::Ipps => Ok(path),
+    }
+}
+
 impl fmt::Display for PortUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "socket://[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "socket://{}:{}", self.host, self.port)
-        }
+        let (scheme, authority) = (self.scheme.name(), self.authority());
+        write!(f, "{scheme}://{authority}{}", self.path)
     }
 }
 
@@ -88,8 +166,8 @@ impl fmt::Display for PortUri {
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum PortUriError {
-    /// It does not begin with `socket://`.
-    #[error("a network printer port begins with socket://")]
+    /// It begins with none of the schemes known here.
+    #[error("a network printer port begins with socket://, lpd://, ipp:// or ipps://")]
     Scheme,
     /// The host is missing or no name and no address.
     #[error("host must be a name, an IPv4 address or an IPv6 address in brackets")]
@@ -97,6 +175,11 @@ pub enum PortUriError {
     /// The port is no number from 1 to 65535.
     #[error("port must be a number from 1 to 65535")]
     Port,
+    /// The path does not fit the scheme.
+    #[error(
+        "socket:// takes no path, lpd:// needs a queue; at most 255 characters of a URI's path"
+    )]
+    Path,
 }
 
 #[cfg(test)]
@@ -125,6 +208,20 @@ mod tests {
                 "socket://[fe80::1]:9100",
             ),
             ("socket://[::1]", "::1", 9100, "socket://[::1]:9100"),
+            ("lpd://p/lp", "p", 515, "lpd://p:515/lp"),
+            ("ipp://p", "p", 631, "ipp://p:631"),
+            (
+                "ipp://p:8631/ipp/print",
+                "p",
+                8631,
+                "ipp://p:8631/ipp/print",
+            ),
+            (
+                "ipps://[::1]/ipp/print",
+                "::1",
+                631,
+                "ipps://[::1]:631/ipp/print",
+            ),
         ] {
             let uri: PortUri = text.parse().unwrap();
             assert_eq!((uri.host.as_str(), uri.port), (host, port), "{text}");
@@ -133,12 +230,30 @@ mod tests {
     }
 
     #[test]
+    fn scheme_path_and_queue_are_told_apart() {
+        let uri: PortUri = "lpd://p/lp2".parse().unwrap();
+        assert_eq!((uri.scheme, uri.queue()), (PortScheme::Lpd, "lp2"));
+        let uri: PortUri = "ipps://[::1]/ipp/print".parse().unwrap();
+        assert_eq!(
+            (uri.scheme, uri.path.as_str()),
+            (PortScheme::Ipps, "/ipp/print")
+        );
+        assert_eq!(uri.authority(), "[::1]:631");
+    }
+
+    #[test]
     fn what_is_no_uri_is_refused_with_its_part() {
         for (text, error) in [
-            ("ipp://host/", PortUriError::Scheme),
+            ("http://host/", PortUriError::Scheme),
+            ("socket:host", PortUriError::Scheme),
             ("socket://", PortUriError::Host),
             ("socket://user@host", PortUriError::Host),
-            ("socket://host/path", PortUriError::Host),
+            ("socket://host/path", PortUriError::Path),
+            ("lpd://host", PortUriError::Path),
+            ("lpd://host/", PortUriError::Path),
+            ("ipp://host/a?b", PortUriError::Path),
+            ("ipp://host/a b", PortUriError::Path),
+            ("ipp://host?b", PortUriError::Host),
             ("socket://ho st", PortUriError::Host),
             ("socket://[::1", PortUriError::Host),
             ("socket://[::zz]", PortUriError::Host),

@@ -5,7 +5,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::panel::Key;
+use crate::panel::{Key, PanelSignal};
 use crate::trace::ReaderTrace;
 
 /// Number of a card, in the order the card sends its bytes: the UID of ISO/IEC 14443-3 type A (4, 7
@@ -147,6 +147,22 @@ pub trait CardReader: Send {
     fn waits(&self) -> bool {
         false
     }
+
+    /// Takes the key that was pressed first at the reader's own pad, where it has one. Ask after
+    /// each look until there is none.
+    fn take_key(&mut self) -> Option<Key> {
+        None
+    }
+
+    /// Whether the reader's case is open or its supply fails, as of the last look; `None` where it
+    /// can't tell.
+    fn tampered(&self) -> Option<bool> {
+        None
+    }
+
+    /// Shows `signal` with the reader's own lamp and buzzer from one of the next looks on; a reader
+    /// without them does nothing. Returns at once.
+    fn show(&mut self, _signal: PanelSignal) {}
 
     /// The part's name, such as `mfrc522`.
     fn part(&self) -> &'static str;

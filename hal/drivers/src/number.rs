@@ -22,7 +22,7 @@ mod digits;
 use core::str::FromStr;
 
 use heapless::Vec;
-use platen_hal::{CardReader, CardUid, Proof, ReaderError, ReaderTrace};
+use platen_hal::{CardReader, CardUid, Key, PanelSignal, Proof, ReaderError, ReaderTrace};
 use thiserror::Error;
 
 use self::digits::{big_endian, decimal, hex};
@@ -422,6 +422,18 @@ impl<R: CardReader> CardReader for Renumbered<R> {
 
     fn waits(&self) -> bool {
         self.reader.waits()
+    }
+
+    fn take_key(&mut self) -> Option<Key> {
+        self.reader.take_key()
+    }
+
+    fn tampered(&self) -> Option<bool> {
+        self.reader.tampered()
+    }
+
+    fn show(&mut self, signal: PanelSignal) {
+        self.reader.show(signal);
     }
 
     fn part(&self) -> &'static str {

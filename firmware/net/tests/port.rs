@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use platen_hal::{PortError, PrinterPort};
+use platen_hal::{PortError, PrinterPort, Sending};
 use platen_net::{SocketOptions, SocketPort};
 
 fn options() -> SocketOptions {
@@ -50,7 +50,7 @@ const MUCH: usize = 32 * 1024 * 1024;
 #[test]
 fn a_good_printer_takes_everything() {
     let (mut port, read) = printer(read_all);
-    let mut session = port.open().unwrap();
+    let mut session = port.open(&Sending::default()).unwrap();
     for _ in 0..3 {
         session.send(&vec![7; 1_000_000]).unwrap();
     }
@@ -65,7 +65,7 @@ fn a_printer_that_talks_back_is_listened_to_and_not_understood() {
         stream.write_all(&vec![b'?'; 100_000]).unwrap();
         read_all(stream)
     });
-    let mut session = port.open().unwrap();
+    let mut session = port.open(&Sending::default()).unwrap();
     session.send(b"page").unwrap();
     assert_eq!(session.finish().unwrap().octets, 4);
 }
@@ -77,7 +77,7 @@ fn a_printer_that_keeps_the_connection_open_has_taken_the_job_when_it_acknowledg
         stream.read_exact(&mut page).unwrap();
         thread::park_timeout(Duration::from_secs(5));
     });
-    let mut session = port.open().unwrap();
+    let mut session = port.open(&Sending::default()).unwrap();
     session.send(b"page").unwrap();
     assert_eq!(session.finish().unwrap().octets, 4);
 }
@@ -88,7 +88,7 @@ fn a_printer_that_reads_nothing_stalls_the_job() {
         thread::park_timeout(Duration::from_secs(5));
         drop(stream);
     });
-    let mut session = port.open().unwrap();
+    let mut session = port.open(&Sending::default()).unwrap();
     let error = session.send(&vec![7; MUCH]).unwrap_err();
     assert!(matches!(error, PortError::Stalled { .. }), "{error}");
 }
@@ -100,7 +100,7 @@ fn a_printer_that_stops_reading_near_the_end_stalls_the_finish() {
         stream.read_exact(&mut [0; 1]).unwrap();
         thread::park_timeout(Duration::from_secs(5));
     });
-    let mut session = port.open().unwrap();
+    let mut session = port.open(&Sending::default()).unwrap();
     // More than the printer's buffer takes, less than ours holds.
     let mut sent = Ok(());
     for _ in 0..16 {
@@ -117,7 +117,7 @@ fn a_printer_that_closes_early_breaks_the_job() {
     let (mut port, closed) = printer(|mut stream| {
         stream.read_exact(&mut [0; 100]).unwrap();
     });
-    let mut session = port.open().unwrap();
+    let mut session = port.open(&Sending::default()).unwrap();
     session.send(&[7; 200]).unwrap();
     closed.recv().unwrap();
     // The unread bytes turned the close into a reset.
@@ -130,7 +130,7 @@ fn a_reset_at_the_end_is_no_success() {
     let (mut port, closed) = printer(|mut stream| {
         stream.read_exact(&mut [0; 100]).unwrap();
     });
-    let mut session = port.open().unwrap();
+    let mut session = port.open(&Sending::default()).unwrap();
     session.send(&[7; 200]).unwrap();
     closed.recv().unwrap();
     let error = session.finish().unwrap_err();
@@ -148,7 +148,7 @@ fn nobody_there_is_offline() {
     assert!(!status.ready);
     assert_eq!(status.reasons, ["offline-report"]);
     assert!(matches!(
-        port.open().map(|_| ()),
+        port.open(&Sending::default()).map(|_| ()),
         Err(PortError::Offline(_))
     ));
 }
@@ -164,7 +164,7 @@ fn a_name_is_looked_up() {
 #[test]
 fn a_port_with_a_job_on_its_way_is_not_asked() {
     let (mut port, read) = printer(read_all);
-    let session = port.open().unwrap();
+    let session = port.open(&Sending::default()).unwrap();
     assert!(!port.status().ready);
     drop(session);
     // The listener still takes connections into its backlog.

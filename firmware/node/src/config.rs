@@ -173,7 +173,13 @@ pub(crate) enum ConfigError {
 impl PrinterConfig {
     /// Whether a client may ask for two sides: the box must be able to pass the wish on.
     pub(crate) fn can_duplex(&self) -> bool {
-        self.duplex && self.pjl
+        self.duplex && (self.pjl || self.is_ipp())
+    }
+
+    /// Whether the printer is told a job's wishes in words of its port, and PJL has no place.
+    pub(crate) fn is_ipp(&self) -> bool {
+        let scheme = self.uri.split(':').next();
+        matches!(scheme, Some("ipp" | "ipps" | "ippusb"))
     }
 }
 

@@ -14,5 +14,7 @@ pub mod trace;
 pub use card::{CardReader, CardUid, DeviceEvent, Proof, ReaderError};
 pub use finger::{EnrolStep, FingerLight, FingerLook, FingerprintSensor, SensorFacts};
 pub use panel::{Indicator, Key, PanelSignal};
-pub use port::{Confirmation, PortError, PortReport, PortSession, PortStatus, PrinterPort};
+pub use port::{
+    Confirmation, PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending,
+};
 pub use trace::{ReaderCounters, ReaderTrace, TraceEntry, TraceEvent};

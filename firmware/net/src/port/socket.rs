@@ -15,7 +15,7 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use platen_hal::{PortError, PortReport, PortSession, PortStatus, PrinterPort};
+use platen_hal::{PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending};
 use platen_wire::pjl::{Answer, AnswerReader, DeviceStatus, INFO_STATUS};
 
 use super::PortUri;
@@ -120,7 +120,7 @@ impl PrinterPort for SocketPort {
         }
     }
 
-    fn open(&mut self) -> Result<Box<dyn PortSession>, PortError> {
+    fn open(&mut self, _sending: &Sending) -> Result<Box<dyn PortSession>, PortError> {
         let stream = connect(&self.uri).map_err(PortError::Offline)?;
         let ready = stream
             .set_nodelay(true)

@@ -4,7 +4,9 @@
 
 use std::io::Read;
 
-use platen_hal::{PanelSignal, PortError, PortReport, PortSession, PortStatus, PrinterPort};
+use platen_hal::{
+    PanelSignal, PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending,
+};
 use platen_ledger::{Entry, LedgerError, Outcome};
 use platen_model::{Chain, Job, JobState, JobStateReason, PrinterName, UserId};
 use platen_spool::SpoolError;
@@ -40,6 +42,9 @@ pub(super) struct Release<'a> {
     pub(super) job: &'a Job,
     pub(super) user: Option<UserId>,
     pub(super) shop: &'a Workshop,
+    pub(super) envelope: &'a Envelope,
+    /// What the port is told before the first byte.
+    pub(super) sending: &'a Sending,
     /// Which attempt at this job, from 1; 0 until the ticket is written.
     pub(super) attempt: u32,
 }
@@ -51,13 +56,16 @@ impl Release<'_> {
         port: &mut dyn PrinterPort,
         first: Box<dyn PortSession>,
     ) -> Result<PortReport, ReleaseError> {
-        let envelope = Envelope::of(self.job, &self.target.config);
+        let sendings = match first.makes_copies() {
+            true => 1,
+            false => self.envelope.sendings,
+        };
         let body = self.shop.spool.body(self.job.number)?;
         self.write_ticket()?;
-        let mut total = self.send(body, first, &envelope)?;
-        for _ in 1..envelope.sendings {
+        let mut total = self.send(body, first)?;
+        for _ in 1..sendings {
             let body = self.shop.spool.body(self.job.number)?;
-            let report = self.send(body, port.open()?, &envelope)?;
+            let report = self.send(body, port.open(self.sending)?)?;
             total.octets += report.octets;
             total.impressions = total
                 .impressions
@@ -71,10 +79,12 @@ impl Release<'_> {
         &self,
         mut body: impl Read,
         mut session: Box<dyn PortSession>,
-        envelope: &Envelope,
     ) -> Result<PortReport, ReleaseError> {
-        if !envelope.opening.is_empty() {
-            session.send(&envelope.opening)?;
+        let Envelope {
+            opening, closing, ..
+        } = self.envelope;
+        if !opening.is_empty() {
+            session.send(opening)?;
         }
         let mut buffer = vec![0; CHUNK];
         loop {
@@ -87,8 +97,8 @@ impl Release<'_> {
                 Some(bytes) => session.send(bytes)?,
             }
         }
-        if !envelope.closing.is_empty() {
-            session.send(&envelope.closing)?;
+        if !closing.is_empty() {
+            session.send(closing)?;
         }
         Ok(session.finish()?)
     }

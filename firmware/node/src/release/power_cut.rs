@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use platen_hal::{PortError, PortReport, PortSession, PortStatus, PrinterPort};
+use platen_hal::{PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending};
 use platen_ledger::{Entry, Ledger, Outcome};
 use platen_model::{
     Certainty, Clock, Job, JobOptions, JobState, JobStateReason, ManualClock, PageCount, Sides,
@@ -49,7 +49,7 @@ impl PrinterPort for Paper {
         }
     }
 
-    fn open(&mut self) -> Result<Box<dyn PortSession>, PortError> {
+    fn open(&mut self, _sending: &Sending) -> Result<Box<dyn PortSession>, PortError> {
         Ok(Box::new(Sheet {
             sent: Arc::clone(&self.0),
             bytes: Vec::new(),

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use platen_hal::{PanelSignal, PortError, PortReport, PortSession, PortStatus, PrinterPort};
+use platen_hal::{
+    PanelSignal, PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending,
+};
 use platen_ledger::{Entry, Ledger, Outcome};
 use platen_model::{
     Certainty, Clock, Job, JobNumber, JobOptions, JobState, JobStateReason, ManualClock, PageCount,
@@ -51,7 +53,7 @@ impl PrinterPort for Scripted {
         }
     }
 
-    fn open(&mut self) -> Result<Box<dyn PortSession>, PortError> {
+    fn open(&mut self, _sending: &Sending) -> Result<Box<dyn PortSession>, PortError> {
         (self.open)()?;
         Ok(Box::new(ScriptedSession {
             send: Arc::clone(&self.send),

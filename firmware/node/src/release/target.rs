@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A target printer as the rest of the box sees it: its facts, its state, its queue of orders.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use platen_hal::PortStatus;
@@ -43,7 +43,8 @@ pub(crate) struct Target {
 struct State {
     status: PortStatus,
     printing: Option<JobNumber>,
-    cancel: bool,
+    /// Of the job that is printing; its port looks at it while it waits.
+    cancel: Arc<AtomicBool>,
     stopping: bool,
 }
 
@@ -130,10 +131,10 @@ impl Target {
 
     /// Asks the worker to stop sending `job`; `false` when it is not the one being sent.
     pub(crate) fn cancel(&self, job: JobNumber) -> bool {
-        let mut state = self.lock();
+        let state = self.lock();
         let printing = state.printing == Some(job);
         // A wish about another job takes nothing back.
-        state.cancel |= printing;
+        state.cancel.fetch_or(printing, Ordering::AcqRel);
         printing
     }
 
@@ -158,11 +159,16 @@ impl Target {
 
     pub(super) fn begin(&self, job: JobNumber) {
         let mut state = self.lock();
-        (state.printing, state.cancel) = (Some(job), false);
+        (state.printing, state.cancel) = (Some(job), Arc::default());
     }
 
     pub(super) fn is_canceled(&self) -> bool {
-        self.lock().cancel
+        self.lock().cancel.load(Ordering::Acquire)
+    }
+
+    /// Tells a port that the job it is given now has been deleted.
+    pub(super) fn cancel_mark(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.lock().cancel)
     }
 
     pub(super) fn end(&self) {

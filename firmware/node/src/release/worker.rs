@@ -18,6 +18,7 @@ use platen_spool::{Spool, SpoolError, Which};
 use smol::channel::Receiver;
 
 use super::delivery::{Release, ReleaseError};
+use super::envelope::Envelope;
 use super::target::{Order, Target};
 use crate::counting::Counter;
 use crate::panel::Panel;
@@ -228,9 +229,13 @@ impl Worker {
                 return;
             }
         };
-        let opened = self.port.open();
+        let envelope = Envelope::of(&job, &target.config);
+        let sending = envelope.sending(&job, target.cancel_mark());
+        let opened = self.port.open(&sending);
         let mut release = Release {
             target,
+            envelope: &envelope,
+            sending: &sending,
             job: &job,
             user,
             shop: &self.shop,

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use platen_hal::{PortError, PortReport, PortSession, PortStatus, PrinterPort};
+use platen_hal::{PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending};
 use rustix::fs::{Access, CWD, RenameFlags, access, renameat_with};
 
 use super::{PortUriError, path_of};
@@ -126,7 +126,7 @@ impl PrinterPort for FilePort {
         }
     }
 
-    fn open(&mut self) -> Result<Box<dyn PortSession>, PortError> {
+    fn open(&mut self, _sending: &Sending) -> Result<Box<dyn PortSession>, PortError> {
         let file = self.place.begin().map_err(PortError::Offline)?;
         let place = self.place.clone();
         if let Place::Directory { path, next } = &mut self.place {
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     fn print(port: &mut FilePort, bytes: &[u8]) {
-        let mut session = port.open().unwrap();
+        let mut session = port.open(&Sending::default()).unwrap();
         let (head, tail) = bytes.split_at(bytes.len() / 2);
         session.send(head).unwrap();
         session.send(tail).unwrap();
@@ -239,7 +239,7 @@ mod tests {
     fn half_a_job_is_never_seen_and_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
         let mut port = FilePort::new(&format!("file://{}", folder.path().display())).unwrap();
-        let mut session = port.open().unwrap();
+        let mut session = port.open(&Sending::default()).unwrap();
         session.send(b"half").unwrap();
         assert!(
             names(folder.path())
@@ -256,7 +256,10 @@ mod tests {
         let uri = format!("file://{}/gone/", folder.path().display());
         let mut port = FilePort::new(&uri).unwrap();
         assert!(!port.status().ready);
-        assert!(matches!(port.open(), Err(PortError::Offline(_))));
+        assert!(matches!(
+            port.open(&Sending::default()),
+            Err(PortError::Offline(_))
+        ));
     }
 
     #[test]

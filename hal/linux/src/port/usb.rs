@@ -11,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use platen_hal::{PortError, PortReport, PortSession, PortStatus, PrinterPort};
+use platen_hal::{PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -132,7 +132,7 @@ impl PrinterPort for UsbPort {
         }
     }
 
-    fn open(&mut self) -> Result<Box<dyn PortSession>, PortError> {
+    fn open(&mut self, _sending: &Sending) -> Result<Box<dyn PortSession>, PortError> {
         let device = open_device(&self.device).map_err(PortError::Offline)?;
         let PortStatus { ready, reasons } = ask(&device);
         if !ready {
@@ -266,7 +266,10 @@ mod tests {
     fn a_printer_that_is_not_there_is_off_line() {
         let mut port = UsbPort::new("usb:/dev/usb/none", DEFAULT_STALL).unwrap();
         assert_eq!(port.status().reasons, ["offline-report"]);
-        assert!(matches!(port.open(), Err(PortError::Offline(_))));
+        assert!(matches!(
+            port.open(&Sending::default()),
+            Err(PortError::Offline(_))
+        ));
         assert!(matches!(port.device_id(), Err(PortError::Offline(_))));
     }
 
@@ -292,7 +295,7 @@ mod tests {
             }
             received
         });
-        let mut session = port.open().unwrap();
+        let mut session = port.open(&Sending::default()).unwrap();
         session.send(&sent).unwrap();
         assert_eq!(session.finish().unwrap().octets, 300_000);
         assert!(received.join().unwrap() == sent);
@@ -301,7 +304,7 @@ mod tests {
     #[test]
     fn a_printer_that_takes_nothing_stalls_the_job_within_its_limit() {
         let (_folder, _path, mut port) = pipe();
-        let mut session = port.open().unwrap();
+        let mut session = port.open(&Sending::default()).unwrap();
         let error = session.send(&vec![0; 1_000_000]).unwrap_err();
         assert!(matches!(error, PortError::Stalled { .. }));
         assert!(matches!(session.finish(), Err(PortError::Stalled { .. })));

@@ -6,6 +6,7 @@
 //! counted in bus transactions.
 
 mod activate;
+pub mod aes;
 pub mod card;
 pub mod delay;
 pub mod field;

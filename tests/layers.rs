@@ -27,9 +27,10 @@ const NEVER: [(&str, &[&str]); 3] = [
 ];
 
 /// Crates that only one crate may name.
-const ONLY: [(&str, &[&str]); 3] = [
+const ONLY: [(&str, &[&str]); 4] = [
     ("sled", &["platen-store"]),
     ("linux-embedded-hal", &["platen-hal-linux"]),
+    ("gpiocdev", &["platen-hal-linux"]),
     ("rppal", &["platen-hal-linux"]),
 ];
 

@@ -4,6 +4,7 @@
 
 mod send_queue;
 mod socket;
+mod tcp;
 
 use std::fmt;
 use std::str::FromStr;

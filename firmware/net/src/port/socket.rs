@@ -8,11 +8,9 @@
 //! [`PortReport::impressions`] is always `None` here.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::thread;
 use std::time::Duration;
 
 use platen_hal::{PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending};
@@ -20,9 +18,7 @@ use platen_wire::pjl::{Answer, AnswerReader, DeviceStatus, INFO_STATUS};
 
 use super::PortUri;
 use super::send_queue::unacknowledged;
-
-/// Limit of name look-up and of connecting, each. Half the 2 s that a status may take in all.
-const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+use super::tcp::{connect, is_timeout, send_all};
 
 /// Waits for the pieces of a printer's answer to a PJL question: 1 s in all, for what a status may
 /// still take after connecting. The first wait is the printer's time to think.
@@ -32,9 +28,6 @@ const ANSWER_WAITS: [Duration; 4] = [
     Duration::from_millis(100),
     Duration::from_millis(100),
 ];
-
-/// Bytes given to the kernel at once: small enough that each piece moves within the stall limit.
-const PIECE: usize = 64 * 1024;
 
 /// Bytes of the printer's own talk that are read and dropped at the end of a job. A printer that
 /// says more is not waited for.
@@ -158,20 +151,8 @@ struct SocketSession {
 
 impl PortSession for SocketSession {
     fn send(&mut self, bytes: &[u8]) -> Result<(), PortError> {
-        for piece in bytes.chunks(PIECE) {
-            let mut left = piece;
-            while !left.is_empty() {
-                let taken = match self.stream.write(left) {
-                    Ok(0) => return Err(PortError::Broken(ErrorKind::WriteZero.into())),
-                    Ok(taken) => taken,
-                    Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                    Err(error) => return Err(fault(error, self.options.stall)),
-                };
-                left = left.get(taken..).unwrap_or_default();
-                self.octets += u64::try_from(taken).unwrap_or(u64::MAX);
-            }
-        }
-        Ok(())
+        let taken = &mut self.octets;
+        send_all(&self.stream, bytes, self.options.stall, taken)
     }
 
     /// Closes our side, then waits for the printer to close its own. When it does not within
@@ -219,21 +200,6 @@ impl SocketSession {
     }
 }
 
-fn is_timeout(error: &io::Error) -> bool {
-    // Unix says `WouldBlock` when a socket's own time limit is up.
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
-}
-
-fn fault(error: io::Error, stall: Duration) -> PortError {
-    if is_timeout(&error) {
-        PortError::Stalled {
-            seconds: stall.as_secs(),
-        }
-    } else {
-        PortError::Broken(error)
-    }
-}
-
 /// Asks how the printer is; `None` when it does not answer (in time).
 fn ask(mut stream: &TcpStream) -> io::Result<Option<DeviceStatus>> {
     // The question fits an empty send buffer, so this does not wait.
@@ -255,41 +221,4 @@ fn ask(mut stream: &TcpStream) -> io::Result<Option<DeviceStatus>> {
         }
     }
     Ok(None)
-}
-
-/// Tries the host's addresses in order; the limit holds for all of them together.
-fn connect(uri: &PortUri) -> io::Result<TcpStream> {
-    let addresses = resolve(uri)?;
-    let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
-    let each = CONNECT_LIMIT / count;
-    let mut last = io::Error::from(ErrorKind::AddrNotAvailable);
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, each) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-/// At most four addresses. The system's look-up has no limit of its own, so it runs on a thread
-/// that is left behind when it takes too long.
-fn resolve(uri: &PortUri) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(ip) = uri.host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, uri.port)]);
-    }
-    let (found, answer) = sync_channel(1);
-    let name = (uri.host.clone(), uri.port);
-    thread::Builder::new()
-        .name("resolve".to_owned())
-        .spawn(move || {
-            let addresses = name.to_socket_addrs().map(|all| all.take(4).collect());
-            // Nobody listens any more when it took too long.
-            let _late = found.send(addresses);
-        })?;
-    match answer.recv_timeout(CONNECT_LIMIT) {
-        Ok(addresses) => addresses,
-        Err(RecvTimeoutError::Timeout) => Err(ErrorKind::TimedOut.into()),
-        Err(RecvTimeoutError::Disconnected) => Err(ErrorKind::NotFound.into()),
-    }
 }

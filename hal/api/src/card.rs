@@ -86,7 +86,7 @@ pub enum DeviceEvent {
         /// How well the number stands for the card.
         proof: Proof,
     },
-    /// A finger was laid on a sensor and lifted again. Sent once per touch.
+    /// A finger was laid on a sensor. Sent once per touch: it must lift before it counts again.
     FingerPresented {
         /// The sensor's name in the board file.
         sensor: String,

@@ -64,7 +64,8 @@ pub enum FingerLight {
     Bad,
 }
 
-/// A fingerprint sensor. Every call returns within 1 s unless it states another limit.
+/// A fingerprint sensor. Every call returns within 2 s unless it states another limit. An error of
+/// kind [`ReaderError::Gone`] or [`ReaderError::Bus`] asks for [`FingerprintSensor::start`].
 pub trait FingerprintSensor: Send {
     /// Wakes or resets the sensor and reads what it is.
     ///
@@ -72,7 +73,8 @@ pub trait FingerprintSensor: Send {
     /// [`ReaderError::Gone`] when it does not answer as its kind must.
     fn start(&mut self) -> Result<SensorFacts, ReaderError>;
 
-    /// Looks once whether a finger is there, and whose.
+    /// Looks once whether a finger is there, and whose. Ends an enrolment that is under way. Returns
+    /// within 1 s when there is no finger, within 5 s when there is one.
     ///
     /// # Errors
     /// [`ReaderError::Gone`] when the sensor is not there any more, [`ReaderError::Garbled`] when
@@ -80,7 +82,8 @@ pub trait FingerprintSensor: Send {
     fn identify(&mut self) -> Result<FingerLook, ReaderError>;
 
     /// Looks once whether the finger that is there is the one of `slot`. [`FingerLook::Known`]
-    /// carries that slot and no other.
+    /// carries that slot and no other. Ends an enrolment, and takes the time, as
+    /// [`FingerprintSensor::identify`] does.
     ///
     /// # Errors
     /// As [`FingerprintSensor::identify`]; [`ReaderError::Refused`] when the slot is empty.
@@ -93,20 +96,23 @@ pub trait FingerprintSensor: Send {
     /// no such slot.
     fn enrol(&mut self, slot: u16) -> Result<EnrolStep, ReaderError>;
 
-    /// Goes on with the enrolment: call it again and again until [`EnrolStep::Stored`].
+    /// Goes on with the enrolment: call it again and again until [`EnrolStep::Stored`]. Returns
+    /// within 5 s. After [`ReaderError::Garbled`] the enrolment can go on, after any other error it
+    /// has ended.
     ///
     /// # Errors
     /// As [`FingerprintSensor::identify`]; [`ReaderError::Refused`] when no enrolment is under way, or
     /// the touches don't make one finger.
     fn enrol_on(&mut self) -> Result<EnrolStep, ReaderError>;
 
-    /// Reads the template of `slot`, at most [`TEMPLATE_MAX`] bytes. Returns within 5 s.
+    /// Reads the template of `slot`, at most [`TEMPLATE_MAX`] bytes. Ends an
+    /// enrolment. Returns within 10 s.
     ///
     /// # Errors
     /// As [`FingerprintSensor::verify`].
     fn template(&mut self, slot: u16) -> Result<Vec<u8>, ReaderError>;
 
-    /// Writes a template into `slot`, over what is there. Returns within 5 s.
+    /// Writes a template into `slot`, over what is there. Ends an enrolment. Returns within 10 s.
     ///
     /// # Errors
     /// As [`FingerprintSensor::identify`]; [`ReaderError::Refused`] when the sensor does not take it.

@@ -32,7 +32,21 @@ pub enum TraceEvent {
         /// The card's last SAK.
         sak: u8,
     },
-    /// A card answered nonsense.
+    /// A finger was looked at.
+    Finger {
+        /// Whether it matches a template.
+        matched: bool,
+    },
+    /// A finger that was too wet, too dry, moved, or only a part of it.
+    FingerPoor,
+    /// A finger was enrolled.
+    Enrolled,
+    /// The part said no; its own code for why.
+    Refused {
+        /// The code.
+        code: i16,
+    },
+    /// A card, or the part on its wire, answered nonsense.
     Garbled {
         /// What was wrong.
         cause: &'static str,
@@ -64,6 +78,11 @@ impl fmt::Display for TraceEntry {
             TraceEvent::Selected { uid_len, sak } => {
                 write!(f, "selected a {uid_len}-byte UID, SAK 0x{sak:02x}")
             }
+            TraceEvent::Finger { matched: true } => f.write_str("a finger that is known"),
+            TraceEvent::Finger { matched: false } => f.write_str("a finger that is not known"),
+            TraceEvent::FingerPoor => f.write_str("a poor finger"),
+            TraceEvent::Enrolled => f.write_str("a finger was enrolled"),
+            TraceEvent::Refused { code } => write!(f, "refused, code {code}"),
             TraceEvent::Garbled { cause } => write!(f, "garbled: {cause}"),
             TraceEvent::Gone { cause } => write!(f, "gone: {cause}"),
             TraceEvent::BusFailed => f.write_str("bus failed"),
@@ -80,10 +99,18 @@ pub struct ReaderCounters {
     pub transactions: u64,
     /// Cards selected.
     pub cards: u64,
+    /// Fingers looked at, known or not.
+    pub fingers: u64,
+    /// Fingers that were too poor to look at.
+    pub fingers_poor: u64,
+    /// Fingers enrolled.
+    pub enrolled: u64,
     /// Bits at which cards collided.
     pub collisions: u64,
     /// Looks that ended in nonsense from a card.
     pub garbled: u64,
+    /// Times the part said no.
+    pub refused: u64,
     /// Times the chip was found gone, or its bus failed.
     pub gone: u64,
     /// Times the chip was started.
@@ -93,13 +120,17 @@ pub struct ReaderCounters {
 impl ReaderCounters {
     /// The counters by name, as in the local API.
     #[must_use]
-    pub fn by_name(&self) -> [(&'static str, u64); 7] {
+    pub fn by_name(&self) -> [(&'static str, u64); 11] {
         [
             ("polls", self.polls),
             ("transactions", self.transactions),
             ("cards", self.cards),
+            ("fingers", self.fingers),
+            ("fingers_poor", self.fingers_poor),
+            ("enrolled", self.enrolled),
             ("collisions", self.collisions),
             ("garbled", self.garbled),
+            ("refused", self.refused),
             ("gone", self.gone),
             ("starts", self.starts),
         ]
@@ -121,6 +152,10 @@ impl ReaderTrace {
             TraceEvent::Started { .. } => &mut self.counters.starts,
             TraceEvent::Collision { .. } => &mut self.counters.collisions,
             TraceEvent::Selected { .. } => &mut self.counters.cards,
+            TraceEvent::Finger { .. } => &mut self.counters.fingers,
+            TraceEvent::FingerPoor => &mut self.counters.fingers_poor,
+            TraceEvent::Enrolled => &mut self.counters.enrolled,
+            TraceEvent::Refused { .. } => &mut self.counters.refused,
             TraceEvent::Garbled { .. } => &mut self.counters.garbled,
             TraceEvent::Gone { .. } | TraceEvent::BusFailed => &mut self.counters.gone,
         };

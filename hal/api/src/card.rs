@@ -129,16 +129,26 @@ pub trait CardReader: Send {
     /// [`ReaderError::Gone`] when the chip does not answer as its kind must.
     fn start(&mut self) -> Result<(), ReaderError>;
 
-    /// Looks for one card and reads its number. Returns within 300 ms.
+    /// Looks for one card and reads its number. Returns within 300 ms, or 700 ms when the reader
+    /// has keys and asks the card for a proof, which it does once while a card lies there.
     ///
     /// # Errors
     /// [`ReaderError::Gone`] when the chip is not there any more; [`ReaderError::Garbled`] when a
-    /// card answered nonsense (left the field, two cards that can't be told apart).
+    /// card answered nonsense (left the field, two cards that can't be told apart), or failed a
+    /// proof that a card of its kind must give.
     fn poll(&mut self) -> Result<Option<CardUid>, ReaderError>;
 
     /// How well the number that the last [`CardReader::poll`] returned stands for its card.
     fn proof(&self) -> Proof {
         Proof::Weak
+    }
+
+    /// The counter of readings that the card proved together with that number, where its kind has
+    /// one (NTAG 424 DNA): a later reading of the same card has a higher one. The driver itself
+    /// refuses one that did not grow since it was made; a caller that keeps it over restarts, or
+    /// for several readers, can refuse more.
+    fn counter(&self) -> Option<u32> {
+        None
     }
 
     /// Whether [`CardReader::poll`] itself waits for a card, up to its limit, and reports each

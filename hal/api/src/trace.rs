@@ -83,6 +83,7 @@ impl fmt::Display for TraceEntry {
             TraceEvent::FingerPoor => f.write_str("a poor finger"),
             TraceEvent::Enrolled => f.write_str("a finger was enrolled"),
             TraceEvent::Refused { code } => write!(f, "refused, code {code}"),
+            TraceEvent::Proved => f.write_str("card proved its number"),
             TraceEvent::Garbled { cause } => write!(f, "garbled: {cause}"),
             TraceEvent::Gone { cause } => write!(f, "gone: {cause}"),
             TraceEvent::BusFailed => f.write_str("bus failed"),

@@ -46,6 +46,8 @@ pub enum TraceEvent {
         /// The code.
         code: i16,
     },
+    /// The selected card proved its number with a key.
+    Proved,
     /// A card, or the part on its wire, answered nonsense.
     Garbled {
         /// What was wrong.
@@ -100,6 +102,8 @@ pub struct ReaderCounters {
     pub transactions: u64,
     /// Cards selected.
     pub cards: u64,
+    /// Cards that proved their number.
+    pub proved: u64,
     /// Fingers looked at, known or not.
     pub fingers: u64,
     /// Fingers that were too poor to look at.
@@ -121,11 +125,12 @@ pub struct ReaderCounters {
 impl ReaderCounters {
     /// The counters by name, as in the local API.
     #[must_use]
-    pub fn by_name(&self) -> [(&'static str, u64); 11] {
+    pub fn by_name(&self) -> [(&'static str, u64); 12] {
         [
             ("polls", self.polls),
             ("transactions", self.transactions),
             ("cards", self.cards),
+            ("proved", self.proved),
             ("fingers", self.fingers),
             ("fingers_poor", self.fingers_poor),
             ("enrolled", self.enrolled),
@@ -153,6 +158,7 @@ impl ReaderTrace {
             TraceEvent::Started { .. } => &mut self.counters.starts,
             TraceEvent::Collision { .. } => &mut self.counters.collisions,
             TraceEvent::Selected { .. } => &mut self.counters.cards,
+            TraceEvent::Proved => &mut self.counters.proved,
             TraceEvent::Finger { .. } => &mut self.counters.fingers,
             TraceEvent::FingerPoor => &mut self.counters.fingers_poor,
             TraceEvent::Enrolled => &mut self.counters.enrolled,

@@ -142,6 +142,35 @@ fn links_in_documents_lead_somewhere() {
 }
 
 #[test]
+fn tests_that_documents_name_exist() {
+    let sources: String = files(".rs").iter().map(|path| read(path)).collect();
+    let (mut named, mut missing) = (0, Vec::new());
+    for path in files(".md") {
+        let text = read(&path);
+        for word in text
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|word| is_test_name(word))
+        {
+            named += 1;
+            let figure = format!("pub {word}:"); // a field of a bench's record
+            if !sources.contains(&format!("fn {word}(")) && !sources.contains(&figure) {
+                missing.push(format!("{}: {word}", path.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(named > 10, "{named} tests are named");
+}
+
+/// Names of tests are sentences: nothing else in the documents has so many underscores.
+fn is_test_name(word: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    word.chars().all(plain) && word.matches('_').count() >= 3
+}
+
+#[test]
 fn the_changelog_speaks_of_this_version() {
     let version = env!("CARGO_PKG_VERSION");
     assert!(read(&root().join("CHANGELOG.md")).contains(&format!("[{version}]")));

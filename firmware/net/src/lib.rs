@@ -21,6 +21,6 @@ pub use identity::{IdentityError, ServerIdentity, crypto_provider};
 pub use limits::{BodyLimits, NetLimits};
 pub use listener::{ListenError, Listener, PeerAddr};
 pub use local::{LocalClient, LocalError};
-pub use port::{PortScheme, PortUri, PortUriError, SocketOptions, SocketPort};
+pub use port::{LprOptions, LprPort, PortScheme, PortUri, PortUriError, SocketOptions, SocketPort};
 pub use reply::{ReplyBody, reply, stream};
 pub use server::{NetCounters, Running, Server};

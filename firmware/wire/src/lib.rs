@@ -3,6 +3,7 @@
 //!
 //! - [`ipp`]: messages of the Internet Printing Protocol, RFC 8010 and RFC 8011.
 //! - [`pjl`]: the little of HP's Printer Job Language that a port needs to ask how a printer is.
+//! - [`lpr`]: the sending side of the line printer daemon protocol, RFC 1179.
 //! - [`ieee1284`]: device id strings of USB and parallel printers.
 //!
 //! Everything read here comes from outside: each parser has named limits, does work linear in its
@@ -13,5 +14,6 @@
 
 pub mod ieee1284;
 pub mod ipp;
+pub mod lpr;
 pub mod pjl;
 pub mod pjl_job;

@@ -2,6 +2,7 @@
 //! Printer ports over the network. (Ports on the box itself, `usb:` and `file:`, are the hardware
 //! crate's.)
 
+mod lpr;
 mod send_queue;
 mod socket;
 mod tcp;
@@ -11,6 +12,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+pub use lpr::{LprOptions, LprPort};
 pub use socket::{SocketOptions, SocketPort};
 
 /// Longest host name, RFC 1035 §2.3.4.

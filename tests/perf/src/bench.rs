@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use crate::document::{self, LARGE, SMALL, TINY};
 use crate::ingest::Order;
 use crate::measure::{self, IngestReport};
+use crate::reader::{self, ReaderRun};
 use crate::release::{self, Plan, ReleaseReport, Way};
 use crate::request::Target;
 use crate::servers::{Kind, Server, USER};
@@ -142,6 +143,8 @@ pub struct Results {
     pub release: Vec<ReleaseRun>,
     /// Cost of a job on top of held ones; `platend` alone.
     pub held: Vec<HeldRun>,
+    /// Card readers, each by itself.
+    pub readers: Vec<ReaderRun>,
     /// What was left out to keep within the time, or can't be measured on this machine.
     pub left_out: Vec<String>,
     /// What should have run and failed.
@@ -179,6 +182,7 @@ pub fn run(
         if repeat == 0 {
             bench.taps();
             bench.attempt("platend, held jobs", Bench::held);
+            bench.attempt("card readers", Bench::readers);
         }
     }
     bench.results.seconds = clock.elapsed().as_secs_f64();
@@ -298,6 +302,11 @@ impl Bench<'_> {
             document: document.name,
             report,
         });
+        Ok(())
+    }
+
+    fn readers(&mut self) -> Step {
+        self.results.readers = reader::run()?;
         Ok(())
     }
 

@@ -8,6 +8,7 @@ pub mod document;
 pub mod ingest;
 pub mod measure;
 pub mod process;
+pub mod reader;
 pub mod release;
 pub mod request;
 pub mod servers;

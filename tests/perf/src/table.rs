@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use crate::bench::{By, CELLS, Cell, Results};
 use crate::document::{self, LARGE, SMALL};
 use crate::measure::{IngestReport, mebibytes};
+use crate::reader::ReaderRun;
 use crate::release::ReleaseReport;
 use crate::servers::Kind;
 use crate::statistics::median;
@@ -27,6 +28,7 @@ pub fn render(results: &Results) -> String {
     ingest(&mut text, results);
     release(&mut text, results);
     held(&mut text, results);
+    text.push_str(&readers(&results.readers));
     for (title, lines) in [
         ("Left out", &results.left_out),
         ("FAILED", &results.failures),
@@ -190,6 +192,19 @@ fn held(text: &mut String, results: &Results) {
         let _ = writeln!(text, "{cpu}{}", number(memory, 9));
     }
     text.push_str("platend: 20 KB jobs from 8 clients on top of so many held ones.\n\n");
+}
+
+/// The table of card readers; empty when none was measured.
+#[must_use]
+pub fn readers(runs: &[ReaderRun]) -> String {
+    if runs.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{}\n", ReaderRun::head());
+    for run in runs {
+        let _ = writeln!(text, "{}", run.line());
+    }
+    text + ReaderRun::NOTE
 }
 
 fn number(value: Option<f64>, width: usize) -> String {

@@ -16,6 +16,7 @@ const RESIDENT_LIMIT: u64 = 32 << 20; // at 50 clients × 10 MB
 const FIRST_BYTE_LIMIT_MS: f64 = 10.0; // p95; the standard's first reaction is 8 s
 /// A cost per job that has grown by less than this from 0 to 50,000 held jobs is called flat.
 const FLAT_WITHIN: f64 = 1.25;
+const IDLE_READER_LIMIT: f64 = 1.0; // of 100 of one core
 
 /// One target.
 #[derive(Clone, Debug, Serialize)]
@@ -57,6 +58,7 @@ pub fn verdicts(results: &Results) -> Vec<Verdict> {
             "release to first byte, 10 MB: p95 at most 10 ms",
         ),
         flat(&results.held),
+        calm(results),
     ]
 }
 
@@ -206,6 +208,16 @@ fn flat(held: &[HeldRun]) -> Verdict {
         "processor time per job flat from 0 to 50,000 held jobs",
         judged,
     )
+}
+
+fn calm(results: &Results) -> Verdict {
+    let most = results.readers.iter().map(|run| run.idle_percent);
+    let judged = most.reduce(f64::max).map(|most| {
+        let missed: usize = results.readers.iter().map(|run| run.missed).sum();
+        let met = most <= IDLE_READER_LIMIT && missed == 0;
+        (met, format!("at most {most:.2} %, {missed} taps missed"))
+    });
+    verdict("idle card reader: at most 1 % of a core", judged)
 }
 
 #[cfg(test)]

@@ -15,13 +15,16 @@ use lexopt::prelude::*;
 use platen_bed::signals::on_stop;
 use platen_bed::wait::unix_time;
 use platen_perf::bench::{self, Results};
+use platen_perf::reader;
 use platen_perf::table;
 use platen_perf::verdict::{Verdict, verdicts};
 use serde::Serialize;
 
 const HELP: &str = "\
 platen-bench [--out DIR] [--seconds S] [--json]
-    Runs platend and cupsd in turn and compares them.
+    Runs platend and cupsd in turn and compares them; measures the card readers.
+platen-bench --readers
+    The card readers alone.
 
   --out DIR    results, and the servers' folders while they run: on the disk that is to be
                measured (target/bench)
@@ -33,6 +36,7 @@ struct Arguments {
     out: PathBuf,
     seconds: u64,
     json: bool,
+    readers: bool,
     help: bool,
 }
 
@@ -66,6 +70,7 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Arguments, lexopt::Error> {
         out: "target/bench".into(),
         seconds: 320,
         json: false,
+        readers: false,
         help: false,
     };
     while let Some(argument) = parser.next()? {
@@ -73,6 +78,7 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Arguments, lexopt::Error> {
             Long("out") => given.out = parser.value()?.into(),
             Long("seconds") => given.seconds = parser.value()?.parse()?,
             Long("json") => given.json = true,
+            Long("readers") => given.readers = true,
             Long("help") | Short('h') => given.help = true,
             other => return Err(other.unexpected()),
         }
@@ -84,6 +90,11 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Arguments, lexopt::Error> {
 fn run(given: &Arguments) -> Result<bool, Box<dyn Error>> {
     if given.help {
         print!("{HELP}");
+        return Ok(true);
+    }
+    if given.readers {
+        let readers = reader::run()?;
+        print!("{}", table::readers(&readers));
         return Ok(true);
     }
     fs::create_dir_all(&given.out)?;

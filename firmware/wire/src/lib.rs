@@ -4,6 +4,8 @@
 //! - [`ipp`]: messages of the Internet Printing Protocol, RFC 8010 and RFC 8011.
 //! - [`pjl`]: the little of HP's Printer Job Language that a port needs to ask how a printer is.
 //! - [`lpr`]: the sending side of the line printer daemon protocol, RFC 1179.
+//! - [`snmp`]: messages of the Simple Network Management Protocol; [`printer_mib`]: what printers
+//!   tell by it.
 //! - [`ieee1284`]: device id strings of USB and parallel printers.
 //!
 //! Everything read here comes from outside: each parser has named limits, does work linear in its
@@ -17,3 +19,5 @@ pub mod ipp;
 pub mod lpr;
 pub mod pjl;
 pub mod pjl_job;
+pub mod printer_mib;
+pub mod snmp;

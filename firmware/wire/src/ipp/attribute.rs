@@ -166,6 +166,22 @@ impl Attribute {
         })
     }
 
+    /// Those of the values that are enums.
+    pub fn iter_enums(&self) -> impl Iterator<Item = i32> {
+        self.values.iter().filter_map(|value| match value {
+            Value::Enum(number) => Some(*number),
+            _ => None,
+        })
+    }
+
+    /// Those of the values that are media types.
+    pub fn iter_mime_media_types(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().filter_map(|value| match value {
+            Value::MimeMediaType(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
     /// Those of the values that are ranges; an `integer` counts as the range of itself.
     pub fn iter_ranges(&self) -> impl Iterator<Item = (i32, i32)> {
         self.values.iter().filter_map(|value| match value {

@@ -33,6 +33,7 @@ mod assembly;
 mod attribute;
 mod build;
 mod check;
+pub mod client;
 mod date;
 mod decode;
 mod encode;

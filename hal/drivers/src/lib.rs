@@ -6,6 +6,7 @@
 //! `debounce` turns what a reader sees into taps, `light` turns signals into lamps and tones.
 
 pub mod debounce;
+pub mod ef01;
 pub mod iso14443a;
 pub mod light;
 pub mod mfrc522;
@@ -15,6 +16,7 @@ pub mod pn532;
 pub mod wiegand;
 
 pub use debounce::{Debounce, Look};
+pub use ef01::Ef01;
 pub use light::{Lamps, LightError, Lights, Patterns};
 pub use mfrc522::Mfrc522;
 pub use number::{NumberFormat, Renumbered};

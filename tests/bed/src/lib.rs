@@ -6,6 +6,7 @@
 //! - [`daemon`]: `platend` and `platenctl` in a folder of their own;
 //! - [`cups`]: a private `cupsd` with its client programs; [`ipptool`]: the IPP suites, counted;
 //! - [`netns`]: a network of its own with D-Bus and Avahi, for what is found by name;
+//! - [`qemu`]: guests with a real kernel's device files, and the box's own programs in them;
 //! - [`documents`] and [`raster`]: sample documents made here, without external tools.
 //!
 //! Traffic stays on loopback or in such a network. Nothing here is part of the firmware.
@@ -17,6 +18,7 @@ pub mod ipptool;
 pub mod netns;
 pub mod printer;
 pub mod process;
+pub mod qemu;
 pub mod raster;
 pub mod signals;
 pub mod virtual_printer;

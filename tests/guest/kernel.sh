@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+# Makes .cache/qemu/ARCH (amd64, arm64): what a guest of the test bed boots from, out of Debian's packages.
+#   vmlinuz, busybox, modules/*.ko in the order of modules/load, version.
+# The packages are unpacked and never installed; apt keeps lists of its own below .cache, so that neither
+# root nor a foreign architecture in the system's own lists is needed. Done once; remove the folder for another go.
+set -euo pipefail
+
+arch=$1
+root=$(cd "$(dirname "$0")/../.." && pwd)
+place=$root/.cache/qemu/$arch
+recipe=$(cksum < "$0")
+[ "$(cat "$place/recipe" 2>/dev/null || true)" = "$recipe" ] && exit 0
+
+echo "preparing the $arch guest's kernel" >&2
+rm -rf "$place"
+mkdir -p "$place/modules" "$place/apt/lists/partial" "$place/apt/cache/archives/partial" "$place/deb"
+apt=(-qq -o APT::Architecture="$arch" -o APT::Architectures::="$arch" -o Dir::State::lists="$place/apt/lists"
+  -o Dir::Cache="$place/apt/cache" -o Dir::State::status=/dev/null -o Acquire::Languages=none
+  -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false -o APT::Sandbox::User=)
+(cd "$place/deb" && apt-get "${apt[@]}" update)
+
+# The meta package names the newest kernel of this release.
+image=$(apt-cache "${apt[@]}" depends "linux-image-$arch" | awk '$1 == "Depends:" && $2 ~ /^linux-image-/ { print $2; exit }')
+version=${image#linux-image-}
+source_version=$(apt-cache "${apt[@]}" show --no-all-versions "$image" | awk '$1 == "Version:" { print $2; exit }')
+fetch() { (cd "$place/deb" && apt-get "${apt[@]}" download "$@"); }
+unpack() { for package in "$place"/deb/$1_*.deb; do dpkg-deb -x "$package" "$place/root"; done; }
+
+# Debian's kernel has no simulated GPIO lines: built from Debian's own source for this very kernel.
+# irq_sim is made to use an exported function and to name its licence, as a module must.
+simulated_lines() {
+  series=${version%%-*}; series=${series%.*}
+  fetch "linux-headers-$version=$source_version" "linux-headers-${version%-"$arch"}-common=$source_version" \
+    "linux-kbuild-$series=$source_version" "linux-source-$series=$source_version"
+  unpack "linux-headers-$version"; unpack "linux-headers-${version%-"$arch"}-common"; unpack "linux-kbuild-$series"
+  tree=linux-source-$series
+  dpkg-deb --fsys-tarfile "$place"/deb/"$tree"_*.deb | tar xO "./usr/src/$tree.tar.xz" | tar xJ -C "$place/root" \
+    "$tree/drivers/gpio/gpio-sim.c" "$tree/drivers/gpio/gpiolib.h" "$tree/kernel/irq/irq_sim.c"
+  lines=$place/root/lines; mkdir "$lines"
+  cp "$place/root/$tree"/drivers/gpio/* "$lines"
+  sed 's/handle_simple_irq(irq_to_desc(irqnum))/generic_handle_irq(irqnum)/' \
+    "$place/root/$tree/kernel/irq/irq_sim.c" > "$lines/irq-sim.c"
+  printf '#include <linux/module.h>\nMODULE_LICENSE("GPL");\n' >> "$lines/irq-sim.c"
+  echo 'obj-m := irq-sim.o gpio-sim.o' > "$lines/Kbuild"
+  headers=$place/root/usr/src/linux-headers-$version
+  sed -i "s|/usr/src/|$place/root/usr/src/|" "$headers/Makefile"
+  make -s -C "$headers" M="$lines" modules
+  mkdir -p "$place/root/lib/modules/$version/extra"
+  cp "$lines"/*.ko "$place/root/lib/modules/$version/extra/"
+}
+
+fetch "$image" busybox-static
+unpack "$image"; unpack busybox-static
+wanted="configfs cuse dummy_hcd libcomposite usb_f_fs usblp usbhid hid-generic evdev xhci-pci
+  virtio_pci virtio_net virtio_console"
+strip=strip
+if [ "$arch" = amd64 ]; then
+  simulated_lines
+  wanted="$wanted irq-sim gpio-sim i6300esb"
+elif [ "$(dpkg --print-architecture)" != "$arch" ]; then
+  strip=aarch64-linux-gnu-strip
+fi
+depmod -b "$place/root" "$version"
+for module in $wanted; do
+  modprobe -d "$place/root" -S "$version" --show-depends "$module"
+done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r file; do
+  "$strip" --strip-debug -o "$place/modules/$(basename "$file")" "$file"
+  basename "$file" >> "$place/modules/load"
+done
+cp "$place/root/boot/vmlinuz-$version" "$place/vmlinuz"
+cp "$place/root/bin/busybox" "$place/busybox"
+echo "$version" > "$place/version"
+rm -rf "$place/root" "$place/deb" "$place/apt"
+echo "$recipe" > "$place/recipe"

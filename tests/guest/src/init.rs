@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Process 1 of the guest: file systems, kernel modules, network, simulated lines and parts. Then
+//! it serves the agent, and powers the guest off when that ends.
+
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use std::{env, fs, os::unix::fs::symlink};
+
+use rustix::mount::{MountFlags, mount};
+use rustix::system::{RebootCommand, init_module, reboot};
+
+use crate::agent::Agent;
+use crate::clock::{until, uptime};
+use crate::protocol::PORT;
+
+/// Where the reader's chip takes commands.
+pub const CHIP_SOCKET: &str = "/run/chip.sock";
+/// Where the printer takes commands.
+pub const PRINTER_SOCKET: &str = "/run/printer.sock";
+/// Link to the folder of the simulated lines, `sim_gpioN` each; only where the kernel has them.
+pub const LINES: &str = "/run/lines";
+/// Lines of the simulated GPIO chip.
+const LINE_COUNT: u32 = 32;
+/// How long the kernel may take to show a device.
+const DEVICE_LIMIT: Duration = Duration::from_secs(20);
+/// The guest's end of QEMU's user network.
+const SETUP: [&str; 4] = [
+    "ip link set lo up",
+    "ip link set eth0 up",
+    "ip addr add 10.0.2.15/24 dev eth0",
+    "ip route add default via 10.0.2.2",
+];
+
+/// Runs the guest to its end; does not come back unless the guest can't be powered off.
+///
+/// # Errors
+/// The system's own, with what was tried.
+pub fn run() -> io::Result<()> {
+    let served = boot().and_then(|mut agent| {
+        let port = port()?;
+        println!("guest: ready after {} ms", uptime().as_millis());
+        agent.serve(&port)
+    });
+    if let Err(error) = &served {
+        println!("guest: failed: {error}");
+    }
+    reboot(RebootCommand::PowerOff)?;
+    Ok(())
+}
+
+fn boot() -> io::Result<Agent> {
+    for (kind, place) in [
+        ("proc", "/proc"),
+        ("sysfs", "/sys"),
+        ("devtmpfs", "/dev"),
+        ("tmpfs", "/run"),
+        ("tmpfs", "/tmp"),
+    ] {
+        fs::create_dir_all(place)?;
+        mount(kind, place, kind, MountFlags::empty(), None).map_err(during(place))?;
+    }
+    load_modules()?;
+    let config = "/sys/kernel/config";
+    mount("configfs", config, "configfs", MountFlags::empty(), None).map_err(during(config))?;
+    shell_words()?;
+    set_up_network()?;
+    if Path::new("/modules/gpio-sim.ko").exists() {
+        make_lines().map_err(|error| io::Error::other(format!("simulated lines: {error}")))?;
+    }
+    start_parts()
+}
+
+fn during<E: Into<io::Error>>(what: &str) -> impl FnOnce(E) -> io::Error {
+    let what = what.to_owned();
+    move |error| io::Error::other(format!("{what}: {}", error.into()))
+}
+
+fn load_modules() -> io::Result<()> {
+    for name in BufReader::new(fs::File::open("/modules/load")?).lines() {
+        let name = name?;
+        let image = fs::read(Path::new("/modules").join(&name))?;
+        init_module(&image, c"").map_err(during(&name))?;
+    }
+    Ok(())
+}
+
+/// The commands of a shell, for a person and for the network.
+fn shell_words() -> io::Result<()> {
+    let installed = Command::new("/bin/busybox")
+        .args(["--install", "-s", "/bin"])
+        .status()?;
+    if installed.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other("busybox can't be installed"))
+    }
+}
+
+fn set_up_network() -> io::Result<()> {
+    until(DEVICE_LIMIT, || {
+        Path::new("/sys/class/net/eth0").exists().then_some(())
+    });
+    for line in SETUP {
+        let status = Command::new("/bin/busybox")
+            .args(line.split(' '))
+            .status()?;
+        if !status.success() {
+            return Err(io::Error::other(format!("{line}: {status}")));
+        }
+    }
+    Ok(())
+}
+
+/// One chip of simulated lines. Source: Linux `Documentation/admin-guide/gpio/gpio-sim.rst`.
+fn make_lines() -> io::Result<()> {
+    let chip = Path::new("/sys/kernel/config/gpio-sim/box");
+    let bank = chip.join("bank0");
+    fs::create_dir_all(&bank)?;
+    fs::write(bank.join("num_lines"), LINE_COUNT.to_string())?;
+    fs::write(chip.join("live"), "1")?;
+    let name = |path: PathBuf| fs::read_to_string(path).map(|name| name.trim().to_owned());
+    let (device, chip) = (name(chip.join("dev_name"))?, name(bank.join("chip_name"))?);
+    let folder = Path::new("/sys/devices/platform").join(device).join(&chip);
+    println!("guest: lines on /dev/{chip}");
+    symlink(folder, LINES)
+}
+
+fn start_parts() -> io::Result<Agent> {
+    let own = env::current_exe()?.to_string_lossy().into_owned();
+    let mut agent = Agent::default();
+    for part in ["chip", "printer"] {
+        agent.start(part, &[own.clone(), part.to_owned()])?;
+    }
+    let there = [
+        "/dev/spidev0.0",
+        "/dev/usb/lp0",
+        CHIP_SOCKET,
+        PRINTER_SOCKET,
+    ];
+    until(DEVICE_LIMIT, || {
+        there
+            .iter()
+            .all(|path| Path::new(path).exists())
+            .then_some(())
+    });
+    for path in there.iter().filter(|path| !Path::new(path).exists()) {
+        println!("guest: {path} did not come");
+    }
+    Ok(agent)
+}
+
+/// The virtio port by its name.
+fn port() -> io::Result<PathBuf> {
+    let named = || {
+        let ports = fs::read_dir("/sys/class/virtio-ports").ok()?;
+        let port = ports.flatten().find(|port| {
+            let name = fs::read_to_string(port.path().join("name"));
+            name.is_ok_and(|name| name.trim() == PORT)
+        })?;
+        let path = Path::new("/dev").join(port.file_name());
+        path.exists().then_some(path)
+    };
+    until(DEVICE_LIMIT, named).ok_or_else(|| io::Error::other("no port for the agent"))
+}

@@ -11,11 +11,13 @@ use std::time::Duration;
 use platen_auth::Directory;
 use platen_drivers::Lights;
 use platen_hal::{CardReader, DeviceEvent, Indicator as _, PanelSignal, PrinterPort};
-use platen_hal_linux::{Backend, Board, FilePort, UsbPort, bus, panel};
+use platen_hal_linux::{Backend, Board, DeviceSecrets, FilePort, UsbPort, bus, panel};
 use platen_hal_sim::SimPin;
 use platen_ledger::{Entry, Ledger, LedgerReport};
 use platen_model::{Clock, JobId, JobNumber};
-use platen_net::{PortScheme, PortUri, PortUriError, SocketOptions, SocketPort};
+use platen_net::{
+    LprOptions, LprPort, PortScheme, PortUri, PortUriError, SocketOptions, SocketPort,
+};
 use platen_spool::{Spool, SpoolLimits};
 use platen_store::{Database, Disk, Keys, OpenOutcome, RealDisk};
 use smol::Executor;
@@ -72,7 +74,7 @@ pub(crate) fn assemble(
     ));
     release::resume_push_jobs(&state.spool, &releases)?;
     let (events, incoming) = smol::channel::bounded(EVENTS);
-    let (readers, simulator) = start_readers(&board, events, executor)?;
+    let (readers, simulator) = start_readers(&board, &events, executor)?;
     let door = Arc::new(Door {
         keys: Arc::clone(&state.keys),
         directory: Arc::clone(&state.directory),
@@ -235,9 +237,18 @@ pub(crate) fn port(printer: &PrinterConfig) -> Result<Box<dyn PrinterPort>, Star
             let uri: PortUri = uri
                 .parse()
                 .map_err(|error: PortUriError| fault(error.into()))?;
-            if uri.scheme != PortScheme::Socket {
-                return Err(fault(PortUriError::Scheme.into()));
-            }
+            network_port(printer, uri).map_err(fault)
+        }
+    }
+}
+
+fn network_port(
+    printer: &PrinterConfig,
+    uri: PortUri,
+) -> Result<Box<dyn PrinterPort>, PrinterUriFault> {
+    let stall = Duration::from_secs(printer.stall_s);
+    match uri.scheme {
+        PortScheme::Socket => {
             let options = SocketOptions {
                 stall,
                 pjl: printer.pjl_status,
@@ -245,6 +256,14 @@ pub(crate) fn port(printer: &PrinterConfig) -> Result<Box<dyn PrinterPort>, Star
             };
             Ok(Box::new(SocketPort::new(uri, options)))
         }
+        PortScheme::Lpd => {
+            let options = LprOptions {
+                stall,
+                ..LprOptions::default()
+            };
+            Ok(Box::new(LprPort::new(uri, options)))
+        }
+        _ => Err(PortUriError::Scheme.into()),
     }
 }
 
@@ -270,20 +289,25 @@ fn open_lights(board: &Board) -> Result<ShowLights, StartError> {
 
 fn start_readers(
     board: &Board,
-    events: Sender<DeviceEvent>,
+    events: &Sender<DeviceEvent>,
     executor: &Arc<Executor<'static>>,
 ) -> Result<(Vec<Reader>, Option<Simulator>), StartError> {
-    let Some(part) = &board.reader else {
-        return Ok((Vec::new(), None));
-    };
-    let (driver, simulator): (Box<dyn CardReader>, _) = match part.backend {
-        Backend::Sim => {
-            let (simulator, driver) = Simulator::new(executor);
-            (driver, Some(simulator))
-        }
-        _ => (platen_hal_linux::open_reader(part)?, None),
-    };
-    let send = move |event| events.try_send(event).is_ok();
-    let bus = bus::spawn(driver, &part.name, send, part.interval).map_err(StartError::Spawn)?;
-    Ok((vec![Reader { bus }], simulator))
+    let secrets = DeviceSecrets::default();
+    let mut readers = Vec::new();
+    let mut simulators = None;
+    for part in &board.readers {
+        let (driver, simulator): (Box<dyn CardReader>, _) = match part.backend {
+            Backend::Sim => {
+                let (simulator, driver) = Simulator::new(executor);
+                (driver, Some(simulator))
+            }
+            _ => (platen_hal_linux::open_reader(part, &secrets)?, None),
+        };
+        let events = events.clone();
+        let send = move |event| events.try_send(event).is_ok();
+        let bus = bus::spawn(driver, &part.name, send, part.interval).map_err(StartError::Spawn)?;
+        readers.push(Reader { bus });
+        simulators = simulators.or(simulator);
+    }
+    Ok((readers, simulators))
 }

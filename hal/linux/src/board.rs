@@ -1,67 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The board file: which part sits on which bus and line. TOML; an unknown key, a missing one and
 //! a bad value are errors that name the key and the line. Opening the parts is `device`'s work.
+//!
+//! Secrets are no part of it: keys of cards and readers come from the daemon's sealed store.
+
+mod doubles;
+mod fingerprint;
+mod panel;
+mod reader;
+mod table;
+mod wiring;
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use serde::Deserialize;
-use thiserror::Error;
-use toml::Spanned;
-
-mod reader;
-
 use platen_drivers::number::NumberFormatError;
-pub use reader::{ReaderChip, ReaderLink, ReaderPart, SPEED_MAX_HZ};
+use thiserror::Error;
+use toml::de::DeTable;
+
+use self::table::{Table, line_of};
+
+pub use self::fingerprint::{BmLiteLink, FingerprintKind, FingerprintPart};
+pub use self::panel::{KEYPAD_SIDE_MAX, KeypadPart, PanelPart, SwitchKind, SwitchPart};
+pub use self::reader::{
+    CardKinds, OsdpSecurity, Pn532Link, ReaderKind, ReaderPart, SPEED_MAX_HZ, WiegandPart,
+};
+pub use self::table::NAME_MAX;
+pub use self::wiring::{Backend, Bias, InputPart, LinePart, SpiPart, UartPart, chip_select};
 
 /// Largest board file that is read.
 pub const FILE_MAX_BYTES: u64 = 64 * 1024;
-
-/// Where a part really is.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-pub enum Backend {
-    /// The register model inside the daemon.
-    Sim,
-    /// Device files of the kernel.
-    Linux,
-}
+/// Most card readers of a box; each has a thread.
+pub const READERS_MAX: usize = 8;
+/// Most fingerprint sensors of a box; each has a thread.
+pub const FINGERPRINTS_MAX: usize = 4;
+/// Most switches of a box.
+pub const SWITCHES_MAX: usize = 16;
 
 /// A board.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Board {
     /// The board's name, as of its folder.
     pub name: String,
-    /// The card reader, if there is one.
-    pub reader: Option<ReaderPart>,
+    /// The card readers, at most [`READERS_MAX`].
+    pub readers: Vec<ReaderPart>,
+    /// The fingerprint sensors, at most [`FINGERPRINTS_MAX`].
+    pub fingerprints: Vec<FingerprintPart>,
     /// Lamps and buzzer, if there are any.
     pub panel: Option<PanelPart>,
-}
-
-/// Lamps and buzzer.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PanelPart {
-    /// Where they are.
-    pub backend: Backend,
-    /// Red lamp.
-    pub red: Option<LinePart>,
-    /// Green lamp.
-    pub green: Option<LinePart>,
-    /// Buzzer.
-    pub buzzer: Option<LinePart>,
-}
-
-/// One output line.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct LinePart {
-    /// GPIO chip's device file.
-    pub chip: PathBuf,
-    /// Offset on that chip.
-    pub line: u32,
-    /// Whether the part is on when the line is low.
-    #[serde(default)]
-    pub active_low: bool,
+    /// The switches, at most [`SWITCHES_MAX`].
+    pub switches: Vec<SwitchPart>,
+    /// The PIN pad, if there is one.
+    pub keypad: Option<KeypadPart>,
 }
 
 /// Why a board can't be used.
@@ -77,26 +67,34 @@ pub enum BoardError {
         #[source]
         source: io::Error,
     },
-    /// Not TOML, an unknown or missing key, or a value of the wrong kind.
-    #[error("board file, line {line}, at `{key}`")]
+    /// Not TOML.
+    #[error("board file, line {line}, is not TOML")]
     Syntax {
         /// Line, from 1.
         line: usize,
-        /// The key, or the table, at that line.
-        key: String,
         /// What is wrong there.
         #[source]
         source: Box<toml::de::Error>,
     },
-    /// A value that can't be.
+    /// An unknown or missing key, or a value that can't be.
     #[error("board file, line {line}: `{key}` {problem}")]
     Value {
-        /// Line, from 1.
+        /// Line of the key, or of the table that lacks it, from 1.
         line: usize,
         /// The key.
-        key: &'static str,
-        /// What is wrong with it.
-        problem: &'static str,
+        key: String,
+        /// What is wrong with it, and what is allowed.
+        problem: String,
+    },
+    /// Two parts want the same.
+    #[error("board file, line {second}: {what} is taken by line {first}")]
+    Double {
+        /// What both want.
+        what: String,
+        /// Line of the table that has it.
+        first: usize,
+        /// Line of the table that wants it too.
+        second: usize,
     },
     /// The format of a reader's numbers is none.
     #[error("board file, line {line}: `reader.number` is no format")]
@@ -108,39 +106,30 @@ pub enum BoardError {
         source: NumberFormatError,
     },
     /// A device that the file names can't be opened.
-    #[error("`{key}`: {} can't be opened", path.display())]
+    #[error("board file, line {line}: `{key}`: {} can't be opened: {advice}", path.display())]
     Device {
+        /// Line of the part's table, from 1.
+        line: usize,
         /// The key that names it.
         key: &'static str,
         /// The device file.
         path: PathBuf,
-        /// Why.
+        /// What to look at.
+        advice: &'static str,
+        /// The system's own reason.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The part is simulated: there is nothing to open.
-    #[error("`{key}` is simulated")]
-    Simulated {
-        /// The key of the part.
+    /// The part can't be opened with this build, or without something it needs.
+    #[error("board file, line {line}: `{key}` {problem}")]
+    Unusable {
+        /// Line of the part's table, from 1.
+        line: usize,
+        /// The key.
         key: &'static str,
+        /// What is missing.
+        problem: &'static str,
     },
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawBoard {
-    name: String,
-    reader: Option<Spanned<reader::RawReader>>,
-    panel: Option<Spanned<RawPanel>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawPanel {
-    backend: Backend,
-    red: Option<LinePart>,
-    green: Option<LinePart>,
-    buzzer: Option<LinePart>,
 }
 
 impl Board {
@@ -164,101 +153,35 @@ impl Board {
     /// Reads the text of a board file.
     ///
     /// # Errors
-    /// [`BoardError::Syntax`] and [`BoardError::Value`].
+    /// [`BoardError::Syntax`], [`BoardError::Value`], [`BoardError::Number`] and
+    /// [`BoardError::Double`].
     pub fn parse(text: &str) -> Result<Self, BoardError> {
-        let raw: RawBoard = toml::from_str(text).map_err(|source| syntax(text, source))?;
-        Ok(Self {
-            name: raw.name,
-            reader: raw
-                .reader
-                .map(|raw| reader::checked(text, raw))
-                .transpose()?,
-            panel: raw.panel.map(|raw| panel(text, raw)).transpose()?,
-        })
+        let raw = DeTable::parse(text).map_err(|source| BoardError::Syntax {
+            line: line_of(text, source.span().map_or(0, |span| span.start)),
+            source: Box::new(source),
+        })?;
+        let mut top = Table::top(text, raw.get_ref());
+        let name = top.need("name", "the board's name")?.name()?;
+        let board = Self {
+            name,
+            readers: all(top.tables("reader", READERS_MAX)?, reader::read)?,
+            fingerprints: all(
+                top.tables("fingerprint", FINGERPRINTS_MAX)?,
+                fingerprint::read,
+            )?,
+            panel: all(top.tables("panel", 1)?, panel::read)?.pop(),
+            switches: all(top.tables("switch", SWITCHES_MAX)?, panel::read_switch)?,
+            keypad: all(top.tables("keypad", 1)?, panel::read_keypad)?.pop(),
+        };
+        top.finish("a board")?;
+        doubles::refuse(&board)?;
+        Ok(board)
     }
 }
 
-fn panel(text: &str, raw: Spanned<RawPanel>) -> Result<PanelPart, BoardError> {
-    let line = line_of(text, raw.span().start);
-    let raw = raw.into_inner();
-    let wired = raw.red.is_some() || raw.green.is_some() || raw.buzzer.is_some();
-    let problem = match (raw.backend, wired) {
-        (Backend::Sim, true) => Some("is `sim`: it has no lines"),
-        (Backend::Linux, false) => Some("is `linux`: name at least one of red, green, buzzer"),
-        _ => None,
-    };
-    if let Some(problem) = problem {
-        let key = "panel.backend";
-        return Err(BoardError::Value { line, key, problem });
-    }
-    Ok(PanelPart {
-        backend: raw.backend,
-        red: raw.red,
-        green: raw.green,
-        buzzer: raw.buzzer,
-    })
-}
-
-fn syntax(text: &str, source: toml::de::Error) -> BoardError {
-    let line = line_of(text, source.span().map_or(0, |span| span.start));
-    let content = text.lines().nth(line - 1).unwrap_or_default();
-    let key = content.split('=').next().unwrap_or_default();
-    BoardError::Syntax {
-        line,
-        key: key.trim().trim_matches(['[', ']']).to_owned(),
-        source: Box::new(source),
-    }
-}
-
-fn line_of(text: &str, offset: usize) -> usize {
-    let before = text.as_bytes().iter().take(offset);
-    1 + before.filter(|byte| **byte == b'\n').count()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PI: &str = include_str!("../../../board/raspberrypi4_64/board.toml");
-    const SIM: &str = include_str!("../../../board/sim/board.toml");
-
-    #[test]
-    fn the_boards_in_the_tree_are_understood() {
-        let sim = Board::parse(SIM).unwrap();
-        assert_eq!(sim.reader.unwrap().backend, Backend::Sim);
-        let pi = Board::parse(PI).unwrap();
-        let reader = pi.reader.unwrap();
-        assert_eq!(reader.bus, Path::new("/dev/spidev0.0"));
-        assert_eq!(reader.reset.unwrap().line, 25);
-        assert!(pi.panel.unwrap().buzzer.is_some());
-    }
-
-    fn problem(text: &str) -> String {
-        let error = Board::parse(text).unwrap_err();
-        let source = std::error::Error::source(&error).map(ToString::to_string);
-        format!("{error}: {}", source.unwrap_or_default())
-    }
-
-    #[test]
-    fn an_unknown_key_is_named_with_its_line() {
-        let text =
-            problem("name = \"x\"\n[reader]\npart = \"mfrc522\"\nbackend = \"sim\"\nbos = 1");
-        assert!(text.contains("line 5") && text.contains("`bos`"), "{text}");
-    }
-
-    #[test]
-    fn an_unknown_part_is_named_with_its_line() {
-        let text = problem("name = \"x\"\n[reader]\npart = \"rc531\"\nbackend = \"sim\"");
-        assert!(text.contains("line 3, at `part`"), "{text}");
-        assert!(text.contains("rc531"), "{text}");
-    }
-
-    #[test]
-    fn a_missing_key_is_named() {
-        let text = problem("name = \"x\"\n[reader]\nbackend = \"sim\"");
-        assert!(
-            text.contains("line 2, at `reader`") && text.contains("part"),
-            "{text}"
-        );
-    }
+fn all<'a, T>(
+    tables: Vec<Table<'a>>,
+    read: fn(Table<'a>) -> Result<T, BoardError>,
+) -> Result<Vec<T>, BoardError> {
+    tables.into_iter().map(read).collect()
 }

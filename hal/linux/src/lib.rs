@@ -12,7 +12,7 @@ pub mod serial;
 
 pub use board::{Backend, Board, BoardError, LinePart, PanelPart, ReaderPart};
 pub use bus::{BusHandle, BusState};
-pub use device::{BoardLine, open_lights, open_reader};
+pub use device::{BoardLine, DeviceSecrets, Secret, open_lights, open_reader};
 pub use panel::PanelHandle;
 pub use port::{FilePort, PortUriError, UsbPort};
 pub use serial::SerialPort;

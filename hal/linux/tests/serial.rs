@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use embedded_io::{Read, ReadReady, Write};
 use platen_hal::{CardReader, CardUid, DeviceEvent, ReaderError};
-use platen_hal_linux::{Board, BoardError, SerialPort, bus, open_reader};
+use platen_hal_linux::{
+    Board, BoardError, DeviceSecrets, ReaderPart, SerialPort, bus, open_reader,
+};
 use platen_hal_sim::{Fault, Field, Pn532Uart};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -31,6 +33,10 @@ fn pair() -> (OwnedFd, PathBuf) {
     unlockpt(&near).unwrap();
     let name = ptsname(&near, Vec::new()).unwrap();
     (near, PathBuf::from(name.into_string().unwrap()))
+}
+
+fn reader(board: &str) -> ReaderPart {
+    Board::parse(board).unwrap().readers.remove(0)
 }
 
 impl FarEnd {
@@ -51,7 +57,7 @@ impl FarEnd {
             "name = \"x\"\n[reader]\npart = \"pn532\"\nlink = \"uart\"\nbackend = \"linux\"\nbus = {:?}",
             self.path
         );
-        open_reader(&Board::parse(&text).unwrap().reader.unwrap())
+        open_reader(&reader(&text), &DeviceSecrets::default())
     }
 }
 
@@ -138,13 +144,15 @@ fn a_file_that_is_no_port_is_an_error_that_names_the_key() {
     let file = tempfile::NamedTempFile::new().unwrap();
     assert!(SerialPort::open(file.path(), 115_200).is_err());
     let text = "name = \"x\"\n[reader]\npart = \"pn532\"\nlink = \"uart\"\nbackend = \"linux\"\nbus = \"/nowhere\"";
-    let part = Board::parse(text).unwrap().reader.unwrap();
-    let error = open_reader(&part).err().unwrap();
-    assert_eq!(error.to_string(), "`reader.bus`: /nowhere can't be opened");
+    let part = reader(text);
+    let error = open_reader(&part, &DeviceSecrets::default()).err().unwrap();
+    let error = error.to_string();
+    assert!(error.contains("line 2: `reader.bus`: /nowhere can't be opened"));
+    assert!(error.contains("enable_uart=1"), "{error}");
     let text = text.replace("uart", "i2c");
-    let part = Board::parse(&text).unwrap().reader.unwrap();
+    let part = reader(&text);
     assert!(matches!(
-        open_reader(&part),
+        open_reader(&part, &DeviceSecrets::default()),
         Err(BoardError::Device {
             key: "reader.bus",
             ..

@@ -1,302 +1,343 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The card reader's table of the board file: which chip, on which link, in which form its numbers
+//! A card reader's table of the board file: which part, on which wires, in which form its numbers
 //! come.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use platen_drivers::NumberFormat;
 use platen_drivers::number::ReadingKind;
-use serde::Deserialize;
-use toml::Spanned;
 
-use super::{Backend, BoardError, LinePart, line_of};
+use super::BoardError;
+use super::table::{Item, Table};
+use super::wiring::{
+    Backend, InputPart, LinePart, SpiPart, UartPart, backend, bus, input, output, spi, uart,
+};
 
-/// Fastest SPI clock of any chip, the MFRC522's (data sheet §8.1.2).
+/// Fastest SPI clock of any reader, the MFRC522's (data sheet §8.1.2).
 pub const SPEED_MAX_HZ: u32 = 10_000_000;
 const PN532_SPEED_MAX_HZ: u32 = 5_000_000;
-const SPEED_DEFAULT_HZ: u32 = 1_000_000;
-const POLL_MS: RangeInclusive<u64> = 20..=1_000;
-const POLL_DEFAULT_MS: u64 = 80;
-
-/// Card reader chips that have a driver.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-pub enum ReaderChip {
-    /// NXP MFRC522 on SPI.
-    Mfrc522,
-    /// NXP PN532 on SPI, I2C or its UART.
-    Pn532,
-}
-
-/// How a chip is connected.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-pub enum ReaderLink {
-    /// SPI.
-    Spi,
-    /// I2C.
-    I2c,
-    /// Serial port.
-    Uart,
-}
+const PN532_BAUD: [u32; 1] = [115_200];
+/// The usual one first.
+const OSDP_BAUD: [u32; 6] = [9_600, 19_200, 38_400, 57_600, 115_200, 230_400];
+/// Addresses of one reader; 7fh speaks to all.
+const OSDP_ADDRESS: RangeInclusive<u32> = 0..=0x7e;
+const USB_ID: RangeInclusive<u32> = 0..=0xffff;
+/// Longest name of a device that the kernel's input layer has a use for.
+const DEVICE_NAME_MAX: usize = 80;
+const POLL_MS: RangeInclusive<u32> = 20..=1_000;
+const POLL_DEFAULT_MS: u32 = 80;
+const KERNEL_ONLY: &str = "only the kernel drives this part";
 
 /// A card reader.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ReaderPart {
     /// Its name in events and on the status page.
     pub name: String,
-    /// The chip.
-    pub part: ReaderChip,
-    /// How it is connected.
-    pub link: ReaderLink,
+    /// Line of its table in the board file.
+    pub line: usize,
     /// Where it is.
     pub backend: Backend,
-    /// Device file of the link; set when the backend is `linux`.
-    pub bus: PathBuf,
-    /// SPI clock in hertz, at most what the chip takes.
-    pub speed_hz: u32,
-    /// Line of the chip's reset pin.
-    pub reset: Option<LinePart>,
-    /// Time between two looks into the field, 20 ms to 1 s.
+    /// Which part it is, and its wires.
+    pub kind: ReaderKind,
+    /// Time between two looks, 20 ms to 1 s, of a reader that is asked.
     pub interval: Duration,
     /// How its numbers become those of the cards.
     pub number: NumberFormat,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawReader {
-    #[serde(default = "usual_name")]
-    name: String,
-    part: Spanned<ReaderChip>,
-    link: Option<Spanned<ReaderLink>>,
-    backend: Backend,
-    bus: Option<PathBuf>,
-    speed_hz: Option<Spanned<u32>>,
-    reset: Option<LinePart>,
-    poll_ms: Option<Spanned<u64>>,
-    number: Option<Spanned<String>>,
+/// Card readers that have a driver.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ReaderKind {
+    /// NXP MFRC522.
+    Mfrc522 {
+        /// Its bus.
+        spi: SpiPart,
+        /// Line of its reset pin.
+        reset: Option<LinePart>,
+    },
+    /// NXP PN532.
+    Pn532 {
+        /// How it is connected.
+        link: Pn532Link,
+        /// Line of its reset pin.
+        reset: Option<LinePart>,
+        /// Kinds of card it looks for.
+        cards: CardKinds,
+    },
+    /// A reader with D0 and D1.
+    Wiegand(Option<WiegandPart>),
+    /// A reader on RS-485 that speaks OSDP.
+    Osdp {
+        /// Its line.
+        uart: UartPart,
+        /// Its address, 00 to 7eh.
+        address: u8,
+        /// What is asked of its secure channel.
+        secure: OsdpSecurity,
+    },
+    /// A USB reader that types.
+    Wedge {
+        /// USB vendor.
+        vendor: Option<u16>,
+        /// USB product.
+        product: Option<u16>,
+        /// The name that the kernel shows.
+        device_name: Option<String>,
+    },
 }
 
-fn usual_name() -> String {
-    "reader".to_owned()
+/// How a PN532 is connected.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Pn532Link {
+    /// SPI.
+    Spi(SpiPart),
+    /// I2C: the bus's device file.
+    I2c(PathBuf),
+    /// Its UART.
+    Uart(UartPart),
 }
 
-/// Where and why a value can't be.
-type Problem = (Range<usize>, &'static str, &'static str);
+/// Kinds of card that a reader looks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CardKinds {
+    /// ISO/IEC 14443 type A.
+    pub a: bool,
+    /// ISO/IEC 14443 type B.
+    pub b: bool,
+    /// FeliCa.
+    pub felica: bool,
+}
 
-/// Takes a table whose keys are right, when its values are.
-pub(super) fn checked(text: &str, raw: Spanned<RawReader>) -> Result<ReaderPart, BoardError> {
-    let whole = raw.span();
-    let raw = raw.into_inner();
-    let at = |(span, key, problem): Problem| BoardError::Value {
-        line: line_of(text, span.start),
-        key,
-        problem,
-    };
-    let link = link(&raw).map_err(at)?;
-    backend(&raw, &whole).map_err(at)?;
-    speed(&raw, link).map_err(at)?;
-    if let Some(poll) = &raw.poll_ms
-        && !POLL_MS.contains(poll.get_ref())
-    {
-        return Err(at((poll.span(), "reader.poll_ms", "is not 20 to 1000")));
+/// The lines of a Wiegand reader.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WiegandPart {
+    /// Pulses low for a 0.
+    pub d0: InputPart,
+    /// Pulses low for a 1; on the same chip.
+    pub d1: InputPart,
+    /// Line that lights the reader's lamp.
+    pub led: Option<LinePart>,
+    /// Line that sounds the reader's buzzer.
+    pub beep: Option<LinePart>,
+}
+
+/// What is asked of an OSDP reader's secure channel.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum OsdpSecurity {
+    /// The reader must have the key; else it is not listened to.
+    #[default]
+    Required,
+    /// No secure channel: numbers cross the wire in clear.
+    Off,
+    /// The reader gets the key, by the well-known default one, and is asked for it from then on.
+    Install,
+}
+
+#[derive(Clone, Copy)]
+enum Chip {
+    Mfrc522,
+    Pn532,
+    Wiegand,
+    Osdp,
+    Wedge,
+}
+
+const CHIPS: [(&str, Chip); 5] = [
+    ("mfrc522", Chip::Mfrc522),
+    ("pn532", Chip::Pn532),
+    ("wiegand", Chip::Wiegand),
+    ("osdp", Chip::Osdp),
+    ("wedge", Chip::Wedge),
+];
+const SECURITY: [(&str, OsdpSecurity); 3] = [
+    ("required", OsdpSecurity::Required),
+    ("off", OsdpSecurity::Off),
+    ("install", OsdpSecurity::Install),
+];
+
+#[derive(Clone, Copy)]
+enum Link {
+    Spi,
+    I2c,
+    Uart,
+}
+
+const LINKS: [(&str, Link); 3] = [("spi", Link::Spi), ("i2c", Link::I2c), ("uart", Link::Uart)];
+
+#[derive(Clone, Copy)]
+enum Card {
+    A,
+    B,
+    Felica,
+}
+
+const CARDS: [(&str, Card); 3] = [("a", Card::A), ("b", Card::B), ("felica", Card::Felica)];
+
+impl ReaderKind {
+    /// The part's word in the board file.
+    #[must_use]
+    pub fn part(&self) -> &'static str {
+        match self {
+            Self::Mfrc522 { .. } => "mfrc522",
+            Self::Pn532 { .. } => "pn532",
+            Self::Wiegand(_) => "wiegand",
+            Self::Osdp { .. } => "osdp",
+            Self::Wedge { .. } => "wedge",
+        }
     }
-    let poll_ms = raw.poll_ms.map_or(POLL_DEFAULT_MS, Spanned::into_inner);
-    Ok(ReaderPart {
-        name: raw.name,
-        part: raw.part.into_inner(),
-        link,
-        backend: raw.backend,
-        bus: raw.bus.unwrap_or_default(),
-        speed_hz: raw.speed_hz.map_or(SPEED_DEFAULT_HZ, Spanned::into_inner),
-        reset: raw.reset,
-        interval: Duration::from_millis(poll_ms),
-        number: number(text, raw.number)?,
+}
+
+/// Takes a table, when its keys and values are right.
+pub(super) fn read(mut table: Table<'_>) -> Result<ReaderPart, BoardError> {
+    let name = table.take("name").map(|item| item.name()).transpose()?;
+    let item = table.need("part", "which reader it is")?;
+    let chip = item.word(&CHIPS)?;
+    let no_rpi = matches!(chip, Chip::Wiegand | Chip::Osdp | Chip::Wedge).then_some(KERNEL_ONLY);
+    let backend = backend(&mut table, no_rpi)?;
+    let kind = match chip {
+        Chip::Mfrc522 => ReaderKind::Mfrc522 {
+            spi: spi(&mut table, backend, SPEED_MAX_HZ)?,
+            reset: output(&mut table, "reset", backend)?,
+        },
+        Chip::Pn532 => pn532(&mut table, backend)?,
+        Chip::Wiegand => wiegand(&mut table, backend)?,
+        Chip::Osdp => osdp(&mut table, backend)?,
+        Chip::Wedge => wedge(&mut table, backend)?,
+    };
+    let part = ReaderPart {
+        name: name.unwrap_or_else(|| "reader".to_owned()),
+        line: table.line(),
+        backend,
+        number: number(&mut table, &kind)?,
+        interval: interval(&mut table, &kind)?,
+        kind,
+    };
+    table.finish(&format!("a reader with part `{}`", part.kind.part()))?;
+    Ok(part)
+}
+
+fn pn532(table: &mut Table<'_>, backend: Backend) -> Result<ReaderKind, BoardError> {
+    let item = table.need("link", "a pn532 is on `spi`, `i2c` or `uart`")?;
+    let link = match item.word(&LINKS)? {
+        Link::Spi => Pn532Link::Spi(spi(table, backend, PN532_SPEED_MAX_HZ)?),
+        Link::I2c => Pn532Link::I2c(bus(table, backend, "/dev/i2c-1")?),
+        Link::Uart => Pn532Link::Uart(uart(table, backend, &PN532_BAUD)?),
+    };
+    let mut cards = CardKinds {
+        a: true,
+        b: false,
+        felica: false,
+    };
+    if let Some(item) = table.take("cards") {
+        cards.a = false;
+        for item in item.list(CARDS.len())? {
+            match item.word(&CARDS)? {
+                Card::A => cards.a = true,
+                Card::B => cards.b = true,
+                Card::Felica => cards.felica = true,
+            }
+        }
+    }
+    let reset = output(table, "reset", backend)?;
+    Ok(ReaderKind::Pn532 { link, reset, cards })
+}
+
+fn wiegand(table: &mut Table<'_>, backend: Backend) -> Result<ReaderKind, BoardError> {
+    let (d0, d1) = (input(table, "d0", backend)?, input(table, "d1", backend)?);
+    let led = output(table, "led", backend)?;
+    let beep = output(table, "beep", backend)?;
+    match (backend, d0, d1) {
+        (Backend::Sim, ..) => Ok(ReaderKind::Wiegand(None)),
+        (_, Some(d0), Some(d1)) if d0.line.chip != d1.line.chip => Err(table.wrong(
+            "d1",
+            "is on another chip than d0: their order would be lost",
+        )),
+        (_, Some(d0), Some(d1)) => Ok(ReaderKind::Wiegand(Some(WiegandPart { d0, d1, led, beep }))),
+        (_, None, _) => Err(table.wrong("d0", "is missing: the line that pulses for a 0")),
+        (_, _, None) => Err(table.wrong("d1", "is missing: the line that pulses for a 1")),
+    }
+}
+
+fn osdp(table: &mut Table<'_>, backend: Backend) -> Result<ReaderKind, BoardError> {
+    let address = table.take("address");
+    let address = address.map(|item| item.number(&OSDP_ADDRESS)).transpose()?;
+    let secure = table.take("secure");
+    let secure = secure.map(|item| item.word(&SECURITY)).transpose()?;
+    Ok(ReaderKind::Osdp {
+        uart: uart(table, backend, &OSDP_BAUD)?,
+        address: u8::try_from(address.unwrap_or(0)).unwrap_or(0),
+        secure: secure.unwrap_or_default(),
     })
 }
 
-fn link(raw: &RawReader) -> Result<ReaderLink, Problem> {
-    let named = raw.link.as_ref().map(|link| (*link.get_ref(), link.span()));
-    match (raw.part.get_ref(), named) {
-        (ReaderChip::Mfrc522, None | Some((ReaderLink::Spi, _))) => Ok(ReaderLink::Spi),
-        (ReaderChip::Mfrc522, Some((_, span))) => Err((
-            span,
-            "reader.link",
-            "is not `spi`, the only one of an mfrc522 here",
-        )),
-        (ReaderChip::Pn532, Some((link, _))) => Ok(link),
-        (ReaderChip::Pn532, None) => Err((
-            raw.part.span(),
-            "reader.link",
-            "is missing: a pn532 is on `spi`, `i2c` or `uart`",
-        )),
+fn wedge(table: &mut Table<'_>, backend: Backend) -> Result<ReaderKind, BoardError> {
+    let mut id = |key| {
+        let item = table.take(key);
+        let id = item.map(|item| item.number(&USB_ID)).transpose()?;
+        Ok(id.and_then(|id| u16::try_from(id).ok()))
+    };
+    let (vendor, product) = (id("vendor")?, id("product")?);
+    let device_name = table.take("device_name").map(|item| device_name(&item));
+    let device_name = device_name.transpose()?;
+    if backend != Backend::Sim && vendor.is_none() && device_name.is_none() {
+        let problem = "is missing: say by `vendor` and `product`, or by `device_name`, which \
+                       keyboard is the reader; any other must stay one";
+        return Err(table.wrong("vendor", problem));
     }
+    Ok(ReaderKind::Wedge {
+        vendor,
+        product,
+        device_name,
+    })
 }
 
-fn backend(raw: &RawReader, whole: &Range<usize>) -> Result<(), Problem> {
-    let wired = raw.bus.is_some() || raw.reset.is_some() || raw.speed_hz.is_some();
-    match raw.backend {
-        Backend::Sim if *raw.part.get_ref() != ReaderChip::Mfrc522 => Err((
-            raw.part.span(),
-            "reader.part",
-            "is not `mfrc522`, the one that `sim` simulates",
-        )),
-        Backend::Sim if wired => Err((
-            whole.clone(),
-            "reader.backend",
-            "is `sim`: it has no bus and lines",
-        )),
-        Backend::Sim if raw.number.is_some() => {
-            let problem = "is `sim`: its numbers are the cards' own";
-            Err((whole.clone(), "reader.backend", problem))
-        }
-        Backend::Linux if raw.bus.is_none() => Err((
-            whole.clone(),
-            "reader.bus",
-            "is missing: `linux` needs a device file",
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn speed(raw: &RawReader, link: ReaderLink) -> Result<(), Problem> {
-    let Some(speed) = &raw.speed_hz else {
-        return Ok(());
-    };
-    let (most, problem) = match (link, raw.part.get_ref()) {
-        (ReaderLink::Spi, ReaderChip::Mfrc522) => (SPEED_MAX_HZ, "is not 1 to 10000000"),
-        (ReaderLink::Spi, ReaderChip::Pn532) => (PN532_SPEED_MAX_HZ, "is not 1 to 5000000"),
-        _ => (
-            0,
-            "is for `spi`: the kernel sets the speed of I2C, and the chip that of its UART",
-        ),
-    };
-    if (1..=most).contains(speed.get_ref()) {
-        Ok(())
+fn device_name(item: &Item<'_>) -> Result<String, BoardError> {
+    let name = item.text()?;
+    if (1..=DEVICE_NAME_MAX).contains(&name.len()) {
+        Ok(name.to_owned())
     } else {
-        Err((speed.span(), "reader.speed_hz", problem))
+        Err(item.wrong(format!("is not 1 to {DEVICE_NAME_MAX} bytes")))
     }
 }
 
-fn number(text: &str, raw: Option<Spanned<String>>) -> Result<NumberFormat, BoardError> {
-    let Some(raw) = raw else {
-        return Ok(NumberFormat::default());
-    };
-    let line = line_of(text, raw.span().start);
-    let format: NumberFormat = raw
-        .get_ref()
-        .parse()
-        .map_err(|source| BoardError::Number { line, source })?;
-    if format.kind() == ReadingKind::Uid {
-        return Ok(format);
-    }
-    Err(BoardError::Value {
-        line,
-        key: "reader.number",
-        problem: "does not begin with `uid`, which is what this part gives",
-    })
+fn interval(table: &mut Table<'_>, kind: &ReaderKind) -> Result<Duration, BoardError> {
+    // The others report by themselves.
+    let asked = !matches!(kind, ReaderKind::Wiegand(_) | ReaderKind::Wedge { .. });
+    let item = if asked { table.take("poll_ms") } else { None };
+    let poll_ms = item.map(|item| item.number(&POLL_MS)).transpose()?;
+    let poll_ms = poll_ms.unwrap_or(POLL_DEFAULT_MS);
+    Ok(Duration::from_millis(poll_ms.into()))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::Board;
-    use super::*;
-
-    fn problem(reader: &str) -> String {
-        let text = format!("name = \"x\"\n[reader]\n{reader}");
-        let error = Board::parse(&text).unwrap_err();
-        let source = std::error::Error::source(&error).map(ToString::to_string);
-        format!("{error}: {}", source.unwrap_or_default())
-    }
-
-    fn part(reader: &str) -> ReaderPart {
-        let text = format!("name = \"x\"\n[reader]\n{reader}");
-        Board::parse(&text).unwrap().reader.unwrap()
-    }
-
-    const MFRC522: &str = "part = \"mfrc522\"\nbackend = \"linux\"\n";
-    const PN532: &str = "part = \"pn532\"\nbackend = \"linux\"\n";
-
-    #[test]
-    fn a_value_out_of_range_is_named_with_its_line() {
-        let fast = problem(&format!(
-            "{MFRC522}bus = \"/dev/spidev0.0\"\nspeed_hz = 20000000"
-        ));
-        assert!(fast.contains("line 6: `reader.speed_hz`"), "{fast}");
-        let missing = problem(&format!("{MFRC522}speed_hz = 1"));
-        assert!(missing.contains("`reader.bus` is missing"), "{missing}");
-        let often = problem("part = \"mfrc522\"\npoll_ms = 1\nbackend = \"sim\"");
-        assert!(often.contains("line 4: `reader.poll_ms`"), "{often}");
-    }
-
-    #[test]
-    fn a_pn532_names_its_link() {
-        for (name, link) in [
-            ("spi", ReaderLink::Spi),
-            ("i2c", ReaderLink::I2c),
-            ("uart", ReaderLink::Uart),
-        ] {
-            let part = part(&format!("{PN532}link = \"{name}\"\nbus = \"/dev/x\""));
-            assert_eq!((part.part, part.link), (ReaderChip::Pn532, link));
+fn number(table: &mut Table<'_>, kind: &ReaderKind) -> Result<NumberFormat, BoardError> {
+    let (wanted, words) = match kind {
+        ReaderKind::Mfrc522 { .. } | ReaderKind::Pn532 { .. } => (ReadingKind::Uid, "`uid`"),
+        ReaderKind::Wiegand(_) | ReaderKind::Osdp { .. } => {
+            (ReadingKind::Wiegand, "`wiegand=…` or `wiegand-raw=…`")
         }
-        let missing = problem(&format!("{PN532}bus = \"/dev/i2c-1\""));
-        assert!(
-            missing.contains("line 3: `reader.link` is missing"),
-            "{missing}"
-        );
-        let unknown = problem(&format!("{PN532}link = \"usb\"\nbus = \"/dev/x\""));
-        assert!(unknown.contains("line 5, at `link`"), "{unknown}");
-        let wrong = problem(&format!("{MFRC522}link = \"uart\"\nbus = \"/dev/x\""));
-        assert!(
-            wrong.contains("line 5: `reader.link` is not `spi`"),
-            "{wrong}"
-        );
-    }
-
-    #[test]
-    fn a_speed_is_one_that_the_link_can_have() {
-        let bus = "bus = \"/dev/x\"\nspeed_hz = 6000000";
-        let spi = problem(&format!("{PN532}link = \"spi\"\n{bus}"));
-        assert!(
-            spi.contains("line 7: `reader.speed_hz` is not 1 to 5000000"),
-            "{spi}"
-        );
-        let i2c = problem(&format!("{PN532}link = \"i2c\"\n{bus}"));
-        assert!(
-            i2c.contains("line 7: `reader.speed_hz` is for `spi`"),
-            "{i2c}"
-        );
-    }
-
-    #[test]
-    fn a_number_s_format_is_checked_before_a_card_comes() {
-        let bus = format!("{MFRC522}bus = \"/dev/spidev0.0\"\n");
-        let good = part(&format!("{bus}number = \"uid first=4\""));
-        assert_eq!(Ok(good.number), "uid first=4".parse());
-        assert_eq!(part(&bus).number, NumberFormat::default());
-        let word = problem(&format!("{bus}number = \"uid turn\""));
-        assert!(
-            word.contains("line 6: `reader.number`") && word.contains("`turn`"),
-            "{word}"
-        );
-        let kind = problem(&format!("{bus}number = \"wiegand=26\""));
-        assert!(
-            kind.contains("line 6") && kind.contains("does not begin with `uid`"),
-            "{kind}"
-        );
-        let sim = problem("part = \"mfrc522\"\nbackend = \"sim\"\nnumber = \"uid\"");
-        assert!(sim.contains("`reader.backend`"), "{sim}");
-    }
-
-    #[test]
-    fn a_part_that_is_not_simulated_is_said_to_be_so() {
-        let text = problem("part = \"pn532\"\nlink = \"i2c\"\nbackend = \"sim\"");
-        assert!(
-            text.contains("line 3: `reader.part` is not `mfrc522`"),
-            "{text}"
-        );
+        ReaderKind::Wedge { .. } => (ReadingKind::Text, "`hex`, `decimal=…` or `facility-card`"),
+    };
+    let Some(item) = table.take("number") else {
+        return if wanted == ReadingKind::Uid {
+            Ok(NumberFormat::default())
+        } else {
+            Err(table.wrong("number", format!("is missing: it begins with {words}")))
+        };
+    };
+    let format = item.text()?.parse::<NumberFormat>();
+    let format = format.map_err(|source| BoardError::Number {
+        line: item.line(),
+        source,
+    })?;
+    if format.kind() == wanted {
+        Ok(format)
+    } else {
+        let part = kind.part();
+        Err(item.wrong(format!(
+            "does not begin with {words}, which is what a {part} gives"
+        )))
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! ISO/IEC 14443-3 type A, reader's side: wake-up, anticollision, select, halt. It sits on any
-//! chip that can exchange bit frames ([`Transceiver`]); it is not ISO 14443-4.
+//! chip that can exchange bit frames ([`Transceiver`]); what comes behind it is in
+//! [`crate::isodep`].
 //!
 //! A number is returned only when the card's own check byte (BCC) was right, a card answered to a
 //! SELECT with exactly that number, and the answer's `CRC_A` was right.
@@ -8,8 +9,11 @@
 use heapless::Vec;
 use platen_hal::{CardUid, ReaderError, TraceEvent};
 
-/// Longest answer in this part of the standard is 5 bytes; the rest is room for nonsense.
-pub const REPLY_MAX: usize = 16;
+/// Longest frame either way: what fits into the smallest chip's buffer.
+pub const FRAME_MAX: usize = 64;
+/// How long a card may take in this part of the standard: it answers after 91 µs, and silence for
+/// 1 ms after HLTA means that it was taken.
+pub const ANSWER_US: u32 = 1_000;
 /// Collisions resolved per cascade level before giving up: nine cards in the field.
 pub const COLLISIONS_MAX: usize = 8;
 
@@ -20,17 +24,33 @@ const NVB_SELECT: u8 = 0x70; // seven bytes valid
 const CASCADE_TAG: u8 = 0x88;
 const SAK_INCOMPLETE: u8 = 0x04;
 const HLTA: [u8; 4] = [0x50, 0x00, 0x57, 0xcd]; // with CRC_A
+const SAK_ISO_DEP: u8 = 0x20;
 const UID_BITS: u8 = 32; // of one level
 
 /// A frame for the card.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
-    /// The bytes, at most 9 here.
+    /// The bytes, at most [`FRAME_MAX`].
     pub bytes: &'a [u8],
     /// Bits of the last byte that are sent, 1–7; 0 means all.
     pub last_bits: u8,
     /// Bit of the first answer byte in which the first received bit is stored, 0–7.
     pub align: u8,
+    /// How long the card may take to begin its answer, in microseconds.
+    pub limit_us: u32,
+}
+
+impl<'a> Frame<'a> {
+    /// Whole bytes, answered by whole bytes.
+    #[must_use]
+    pub fn bytes(bytes: &'a [u8], limit_us: u32) -> Self {
+        Self {
+            bytes,
+            last_bits: 0,
+            align: 0,
+            limit_us,
+        }
+    }
 }
 
 /// Whether several answers lay over each other.
@@ -48,11 +68,13 @@ pub enum Clash {
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// Received bytes, the first one aligned as asked for.
-    pub bytes: Vec<u8, REPLY_MAX>,
+    pub bytes: Vec<u8, FRAME_MAX>,
     /// Valid bits of the last byte, 1–7; 0 means all.
     pub last_bits: u8,
     /// Collision; bits from there on are not valid.
     pub clash: Clash,
+    /// Time waited for it, in microseconds, as far as the driver knows.
+    pub took_us: u32,
 }
 
 /// A reader chip that exchanges frames. `None` means that no card answered in time.
@@ -64,27 +86,49 @@ pub trait Transceiver {
     /// an answer that breaks the framing rules.
     fn exchange(&mut self, frame: Frame<'_>) -> Result<Option<Reply>, ReaderError>;
 
+    /// Waits, for a card that wants a pause.
+    ///
+    /// # Errors
+    /// [`ReaderError::Gone`] when the call's time is used up.
+    fn pause(&mut self, us: u32) -> Result<(), ReaderError>;
+
     /// Takes a trace event; chips without a trace drop it.
     fn note(&mut self, _event: TraceEvent) {}
 }
 
-/// Looks for one card: wakes all, selects one, reads its number and halts it again, so that the
-/// next look finds it in a known state.
+/// A card that was selected.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Selected {
+    /// Its number, or a random one.
+    pub uid: CardUid,
+    /// Its last SAK.
+    pub sak: u8,
+}
+
+impl Selected {
+    /// Whether the card speaks ISO/IEC 14443-4.
+    #[must_use]
+    pub fn speaks_iso_dep(&self) -> bool {
+        self.sak & SAK_ISO_DEP != 0
+    }
+}
+
+/// Looks for one card: wakes all and selects one, which then listens.
 ///
 /// # Errors
 /// As [`Transceiver::exchange`]; [`ReaderError::Garbled`] also for what breaks the protocol.
-pub fn find<T: Transceiver>(chip: &mut T) -> Result<Option<CardUid>, ReaderError> {
-    if !wake(chip)? {
-        return Ok(None);
+pub fn select_one<T: Transceiver>(chip: &mut T) -> Result<Option<Selected>, ReaderError> {
+    if wake(chip)? {
+        select(chip).map(Some)
+    } else {
+        Ok(None)
     }
-    let uid = select(chip)?;
-    // The number is known; if halting fails, the next look says what is wrong.
-    let _ = chip.exchange(Frame {
-        bytes: &HLTA,
-        last_bits: 0,
-        align: 0,
-    });
-    Ok(Some(uid))
+}
+
+/// Sends the selected card to rest, so that the next look finds it in a known state. Whether it
+/// heard this shows the next look.
+pub fn halt<T: Transceiver>(chip: &mut T) {
+    let _ = chip.exchange(Frame::bytes(&HLTA, ANSWER_US));
 }
 
 /// Wakes all cards in the field; true when one answered.
@@ -93,6 +137,7 @@ fn wake<T: Transceiver>(chip: &mut T) -> Result<bool, ReaderError> {
         bytes: &[WUPA],
         last_bits: 7,
         align: 0,
+        limit_us: ANSWER_US,
     })?;
     match answer {
         None => Ok(false),
@@ -104,7 +149,7 @@ fn wake<T: Transceiver>(chip: &mut T) -> Result<bool, ReaderError> {
 }
 
 /// Selects one card level by level and puts its number together.
-fn select<T: Transceiver>(chip: &mut T) -> Result<CardUid, ReaderError> {
+fn select<T: Transceiver>(chip: &mut T) -> Result<Selected, ReaderError> {
     let mut uid = Vec::<u8, 12>::new();
     for (level, code) in (1..).zip(SELECT_CODES) {
         let part = anticollision(chip, level, code)?;
@@ -125,7 +170,8 @@ fn select<T: Transceiver>(chip: &mut T) -> Result<CardUid, ReaderError> {
         if !cascaded {
             let uid_len = u8::try_from(uid.len()).unwrap_or(u8::MAX);
             chip.note(TraceEvent::Selected { uid_len, sak });
-            return CardUid::new(&uid).ok_or_else(|| garbled("UID is not 4, 7 or 10 bytes long"));
+            let uid = CardUid::new(&uid).ok_or(garbled("UID is not 4, 7 or 10 bytes long"))?;
+            return Ok(Selected { uid, sak });
         }
     }
     Err(garbled("more than three cascade levels"))
@@ -175,6 +221,7 @@ fn ask<T: Transceiver>(
         bytes: &frame,
         last_bits: bits,
         align: bits,
+        limit_us: ANSWER_US,
     })?;
     answer.ok_or_else(|| garbled("card left during anticollision"))
 }
@@ -226,11 +273,8 @@ fn select_level<T: Transceiver>(chip: &mut T, code: u8, part: &[u8; 5]) -> Resul
     let [a, b, c, d, bcc] = *part;
     let head = [code, NVB_SELECT, a, b, c, d, bcc];
     let [low, high] = crc_a(&head);
-    let answer = chip.exchange(Frame {
-        bytes: &[code, NVB_SELECT, a, b, c, d, bcc, low, high],
-        last_bits: 0,
-        align: 0,
-    })?;
+    let frame = [code, NVB_SELECT, a, b, c, d, bcc, low, high];
+    let answer = chip.exchange(Frame::bytes(&frame, ANSWER_US))?;
     let reply = answer.ok_or_else(|| garbled("card left at its selection"))?;
     match reply.bytes.as_slice() {
         [sak, low, high] if reply.clash == Clash::None && reply.last_bits == 0 => {
@@ -254,6 +298,12 @@ pub fn crc_a(bytes: &[u8]) -> [u8; 2] {
         crc >> 8 ^ folded << 8 ^ folded << 3 ^ folded >> 4
     });
     crc.to_le_bytes()
+}
+
+/// Takes `CRC_A` off the end of a frame; `None` when it is wrong or there is nothing before it.
+pub(crate) fn strip_crc(frame: &[u8]) -> Option<&[u8]> {
+    let (bytes, check) = frame.split_last_chunk::<2>()?;
+    (!bytes.is_empty() && crc_a(bytes) == *check).then_some(bytes)
 }
 
 pub(crate) fn garbled(cause: &'static str) -> ReaderError {
@@ -286,7 +336,12 @@ mod tests {
                 bytes: Vec::from_slice(bytes).unwrap(),
                 last_bits: 0,
                 clash: Clash::None,
+                took_us: 0,
             }))
+        }
+
+        fn pause(&mut self, _us: u32) -> Result<(), ReaderError> {
+            Ok(())
         }
     }
 
@@ -294,7 +349,7 @@ mod tests {
     fn a_number_with_a_wrong_check_byte_is_not_selected() {
         let answers: &[&[u8]] = &[&[0x04, 0x00], &[1, 2, 3, 4, 5]];
         let mut script = Script { answers, asked: 0 };
-        assert_eq!(find(&mut script), Err(garbled("BCC does not match")));
+        assert_eq!(select_one(&mut script), Err(garbled("BCC does not match")));
         assert_eq!(script.asked, 2);
     }
 
@@ -311,7 +366,7 @@ mod tests {
         ];
         let mut script = Script { answers, asked: 0 };
         assert_eq!(
-            find(&mut script),
+            select_one(&mut script),
             Err(garbled("more than three cascade levels"))
         );
     }

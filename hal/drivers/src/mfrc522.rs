@@ -10,10 +10,14 @@ use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiDevice;
 use heapless::Vec;
-use platen_hal::{CardReader, CardUid, ReaderError, ReaderTrace, TraceEvent};
+use platen_hal::{CardReader, CardUid, Proof, ReaderError, ReaderTrace, TraceEvent};
 
-use crate::iso14443a::{self, Clash, Frame, REPLY_MAX, Reply, Transceiver, garbled};
+use crate::iso14443a::{
+    self, ANSWER_US, Clash, FRAME_MAX, Frame, Reply, Selected, Transceiver, garbled,
+};
+use crate::isodep::IsoDep;
 use crate::pin::NoPin;
+use crate::proof::{CardKeys, Proofs, Prover, Random, Verdict};
 
 // Registers, §9.2 table 20.
 const COMMAND: u8 = 0x01;
@@ -57,19 +61,17 @@ const COLL_POS_INVALID: u8 = 0x20;
 const VERSIONS: [u8; 7] = [0x92, 0x91, 0x90, 0x88, 0x89, 0xb2, 0x12];
 
 const ANTENNA_ON: u8 = 0x83; // reset value, both drivers on
+const ANTENNA_OFF: u8 = 0x80;
 const TIMER_AUTO: u8 = 0x80; // starts with the end of transmission
-const PRESCALER: u8 = 0xa9; // 25 µs a tick (§8.5)
-/// 1 ms: cards answer after 91 µs here, and silence for 1 ms after HLTA means that it was taken.
-const RELOAD: u8 = 40;
+const PRESCALER: u8 = 0xa9;
+const TICK_US: u32 = 25; // §8.5
 /// Settings in the order in which they are written.
-const SETTINGS: [(u8, u8); 11] = [
+const SETTINGS: [(u8, u8); 9] = [
     (TX_MODE, 0x00),
     (RX_MODE, 0x00),
     (MOD_WIDTH, 0x26),
     (T_MODE, TIMER_AUTO),
     (T_PRESCALER, PRESCALER),
-    (T_RELOAD_HIGH, 0x00),
-    (T_RELOAD_LOW, RELOAD),
     (TX_ASK, 0x40),
     (MODE, 0x3d),
     (COLL, 0x00), // bits after a collision read zero
@@ -79,8 +81,13 @@ const SETTINGS: [(u8, u8); 11] = [
 const RESET_STEP_US: u32 = 5_000;
 const RESET_STEPS: u32 = 30; // 150 ms: the data sheet names no time for a soft reset
 const FIELD_RISE_US: u32 = 5_000; // ISO/IEC 14443-3 §5: unmodulated field before the first request
+const FIELD_OFF_US: u32 = 5_000; // without power a card forgets what it was in the midst of
 const WAIT_STEP_US: u32 = 500;
-const WAIT_STEPS: u32 = 20; // 10 ms for a frame whose timer ends after 1 ms
+const LONG_WAIT_US: u32 = 10_000; // from then on steps are longer: most cards have answered
+const LONG_WAIT_STEP_US: u32 = 2_000;
+/// The chip's timer ends a frame. Beyond its time this is left for the frames themselves, two of 64
+/// bytes at 106 kbit/s, and then the chip is not what it was.
+const FRAMES_US: u32 = 15_000;
 
 /// What one call may cost. At 1 MHz a transaction takes about 60 µs.
 #[derive(Debug)]
@@ -97,6 +104,11 @@ const POLL_BUDGET: Budget = Budget {
     transactions: 512,
     wait_us: 200_000,
 };
+/// On top of that, for a card that is asked for a proof.
+const PROOF_BUDGET: Budget = Budget {
+    transactions: 1_536,
+    wait_us: 350_000,
+};
 
 /// The chip on its bus `S`, with the delay `D` and the reset line `R` (NRSTPD, low resets).
 #[derive(Debug)]
@@ -105,7 +117,10 @@ pub struct Mfrc522<S, D, R = NoPin> {
     delay: D,
     reset: R,
     version: u8,
+    /// What the timer is set to.
+    reload: u16,
     budget: Budget,
+    proofs: Proofs,
     trace: ReaderTrace,
 }
 
@@ -135,9 +150,18 @@ impl<S: SpiDevice, D: DelayNs, R: OutputPin> Mfrc522<S, D, R> {
             delay,
             reset,
             version: 0,
+            reload: 0,
             budget: POLL_BUDGET,
+            proofs: Proofs::default(),
             trace: ReaderTrace::default(),
         }
+    }
+
+    /// Has cards prove their numbers with these keys; `random` makes the challenges.
+    #[must_use]
+    pub fn with_keys(mut self, keys: CardKeys, random: Random) -> Self {
+        self.proofs = Proofs::new(Prover::new(keys, random));
+        self
     }
 
     fn spend(&mut self) -> Result<(), ReaderError> {
@@ -170,7 +194,7 @@ impl<S: SpiDevice, D: DelayNs, R: OutputPin> Mfrc522<S, D, R> {
     /// §8.1.2.1: each byte out is the next address, each byte in answers the one before.
     fn read<const N: usize>(&mut self, registers: [u8; N]) -> Result<[u8; N], ReaderError> {
         self.spend()?;
-        let mut bytes = Vec::<u8, { REPLY_MAX + 1 }>::new();
+        let mut bytes = Vec::<u8, { FRAME_MAX + 1 }>::new();
         bytes.extend(registers.iter().map(|register| register << 1 | 0x80));
         let _ = bytes.push(0);
         self.spi
@@ -185,7 +209,7 @@ impl<S: SpiDevice, D: DelayNs, R: OutputPin> Mfrc522<S, D, R> {
 
     fn fill_fifo(&mut self, bytes: &[u8]) -> Result<(), ReaderError> {
         self.spend()?;
-        let mut out = Vec::<u8, { REPLY_MAX + 1 }>::new();
+        let mut out = Vec::<u8, { FRAME_MAX + 1 }>::new();
         let fits = out.push(FIFO_DATA << 1).is_ok() && out.extend_from_slice(bytes).is_ok();
         if !fits {
             return Err(garbled("frame is too long"));
@@ -193,11 +217,21 @@ impl<S: SpiDevice, D: DelayNs, R: OutputPin> Mfrc522<S, D, R> {
         self.spi.write(&out).map_err(|_| ReaderError::Bus)
     }
 
-    fn drain_fifo(&mut self, level: usize) -> Result<Vec<u8, REPLY_MAX>, ReaderError> {
-        let all = self.read([FIFO_DATA; REPLY_MAX])?;
-        let mut bytes = Vec::new();
-        bytes.extend(all.into_iter().take(level));
-        Ok(bytes)
+    fn drain_fifo(&mut self, level: usize) -> Result<Vec<u8, FRAME_MAX>, ReaderError> {
+        if level == 0 {
+            return Ok(Vec::new());
+        }
+        self.spend()?;
+        let mut bytes = Vec::<u8, { FRAME_MAX + 1 }>::new();
+        bytes.extend(core::iter::repeat_n(
+            FIFO_DATA << 1 | 0x80,
+            level.min(FRAME_MAX),
+        ));
+        let _ = bytes.push(0);
+        self.spi
+            .transfer_in_place(&mut bytes)
+            .map_err(|_| ReaderError::Bus)?;
+        Ok(bytes.into_iter().skip(1).collect())
     }
 
     fn check_version(&self, read: u8) -> Result<(), ReaderError> {
@@ -226,7 +260,8 @@ impl<S: SpiDevice, D: DelayNs, R: OutputPin> Mfrc522<S, D, R> {
         let registers = [VERSION, TX_CONTROL, T_MODE, T_RELOAD_LOW, MODE];
         let [version, settings @ ..] = self.read(registers)?;
         self.check_version(version)?;
-        if settings == [ANTENNA_ON, TIMER_AUTO, RELOAD, 0x3d] {
+        let [_, reload] = self.reload.to_be_bytes();
+        if settings == [ANTENNA_ON, TIMER_AUTO, reload, 0x3d] {
             Ok(())
         } else {
             Err(gone("chip has lost its settings"))
@@ -245,6 +280,8 @@ impl<S: SpiDevice, D: DelayNs, R: OutputPin> Mfrc522<S, D, R> {
         for (register, value) in SETTINGS {
             self.write(register, value)?;
         }
+        self.reload = 0;
+        self.set_timer(ANSWER_US)?;
         self.check_settings()?;
         self.wait(FIELD_RISE_US)?;
         let version = self.version;
@@ -271,12 +308,33 @@ impl<S: SpiDevice, D: DelayNs, R: OutputPin> Mfrc522<S, D, R> {
         }
     }
 
-    fn await_answer(&mut self) -> Result<Option<Status>, ReaderError> {
-        for _ in 0..WAIT_STEPS {
-            self.wait(WAIT_STEP_US)?;
+    /// Sets how long the chip listens for the beginning of an answer.
+    fn set_timer(&mut self, limit_us: u32) -> Result<(), ReaderError> {
+        let reload = u16::try_from(limit_us / TICK_US).unwrap_or(u16::MAX);
+        if reload != self.reload {
+            let [high, low] = reload.to_be_bytes();
+            self.write(T_RELOAD_HIGH, high)?;
+            self.write(T_RELOAD_LOW, low)?;
+            self.reload = reload;
+        }
+        Ok(())
+    }
+
+    /// What the chip says when the answer is there, and how long that took; `None` when its timer
+    /// ended.
+    fn await_answer(&mut self, limit_us: u32) -> Result<Option<(Status, u32)>, ReaderError> {
+        let mut waited_us = 0;
+        while waited_us < limit_us.saturating_add(FRAMES_US) {
+            let step_us = if waited_us < LONG_WAIT_US {
+                WAIT_STEP_US
+            } else {
+                LONG_WAIT_STEP_US
+            };
+            self.wait(step_us)?;
+            waited_us += step_us;
             let status = self.status()?;
             if status.irq & IRQ_DONE != 0 {
-                return Ok(Some(status));
+                return Ok(Some((status, waited_us)));
             }
             if status.irq & IRQ_TIMER != 0 {
                 return Ok(None);
@@ -285,7 +343,7 @@ impl<S: SpiDevice, D: DelayNs, R: OutputPin> Mfrc522<S, D, R> {
         Err(gone("neither answer nor timer came"))
     }
 
-    fn receive(&mut self, status: &Status) -> Result<Reply, ReaderError> {
+    fn receive(&mut self, status: &Status, took_us: u32) -> Result<Reply, ReaderError> {
         let clash = match (status.error & ERROR_COLLISION, status.coll & 0x3f) {
             (0, _) => Clash::None,
             (_, position) if position & COLL_POS_INVALID != 0 => Clash::Unknown,
@@ -299,13 +357,14 @@ impl<S: SpiDevice, D: DelayNs, R: OutputPin> Mfrc522<S, D, R> {
         if clash == Clash::None && status.error & ERROR_FRAME != 0 {
             return Err(garbled("parity or framing is wrong"));
         }
-        if status.level > REPLY_MAX {
+        if status.level > FRAME_MAX {
             return Err(garbled("answer is too long"));
         }
         Ok(Reply {
             bytes: self.drain_fifo(status.level)?,
             last_bits: status.control & 0x07,
             clash,
+            took_us,
         })
     }
 
@@ -315,7 +374,57 @@ impl<S: SpiDevice, D: DelayNs, R: OutputPin> Mfrc522<S, D, R> {
         }
         self.budget = POLL_BUDGET;
         self.check_settings()?;
-        iso14443a::find(self)
+        let Some(card) = iso14443a::select_one(self)? else {
+            self.proofs.forget();
+            return Ok(None);
+        };
+        if let Some(verdict) = self.proofs.known(&card.uid) {
+            iso14443a::halt(self);
+            return verdict.number(card.uid).map(Some);
+        }
+        if !self.proofs.armed() || !card.speaks_iso_dep() {
+            iso14443a::halt(self);
+            self.proofs.weak(&card.uid);
+            return Ok(Some(card.uid));
+        }
+        self.prove(card).map(Some)
+    }
+
+    /// Asks the selected card for a proof, and leaves it at rest.
+    fn prove(&mut self, card: Selected) -> Result<CardUid, ReaderError> {
+        self.budget.transactions += PROOF_BUDGET.transactions;
+        self.budget.wait_us += PROOF_BUDGET.wait_us;
+        let mut proofs = core::mem::take(&mut self.proofs);
+        let asked = self.ask(&mut proofs, &card);
+        self.proofs = proofs;
+        let (verdict, rests) = match asked {
+            Ok((verdict, rests)) => (Ok(verdict), rests),
+            Err(error @ ReaderError::Garbled { .. }) => (Err(error), false),
+            Err(error) => return Err(error),
+        };
+        self.set_timer(ANSWER_US)?;
+        if !rests {
+            self.write(TX_CONTROL, ANTENNA_OFF)?;
+            self.wait(FIELD_OFF_US)?;
+            self.write(TX_CONTROL, ANTENNA_ON)?;
+            self.wait(FIELD_RISE_US)?;
+        }
+        let uid = verdict?.number(card.uid)?;
+        if self.proofs.proof() == Proof::Proved {
+            self.trace.record(TraceEvent::Proved);
+        }
+        Ok(uid)
+    }
+
+    /// The card's answer, and whether it rests.
+    fn ask(
+        &mut self,
+        proofs: &mut Proofs,
+        card: &Selected,
+    ) -> Result<(Verdict, bool), ReaderError> {
+        let mut channel = IsoDep::activate(self)?;
+        let verdict = proofs.ask(&mut channel, &card.uid)?;
+        Ok((verdict, channel.deselect()?))
     }
 
     fn record_error(&mut self, error: &ReaderError) {
@@ -332,14 +441,19 @@ impl<S: SpiDevice, D: DelayNs, R: OutputPin> Transceiver for Mfrc522<S, D, R> {
         self.write(COMMAND, IDLE)?;
         self.write(COM_IRQ, IRQ_ALL)?;
         self.write(FIFO_LEVEL, FLUSH)?;
+        self.set_timer(frame.limit_us)?;
         self.fill_fifo(frame.bytes)?;
         self.write(COMMAND, TRANSCEIVE)?;
         let framing = (frame.align & 0x07) << 4 | frame.last_bits & 0x07;
         self.write(BIT_FRAMING, START_SEND | framing)?;
-        match self.await_answer()? {
-            Some(status) => self.receive(&status).map(Some),
+        match self.await_answer(frame.limit_us)? {
+            Some((status, took_us)) => self.receive(&status, took_us).map(Some),
             None => Ok(None),
         }
+    }
+
+    fn pause(&mut self, us: u32) -> Result<(), ReaderError> {
+        self.wait(us)
     }
 
     fn note(&mut self, event: TraceEvent) {
@@ -355,6 +469,7 @@ where
 {
     fn start(&mut self) -> Result<(), ReaderError> {
         let result = self.restart();
+        self.proofs.forget();
         if let Err(error) = &result {
             self.version = 0;
             self.record_error(error);
@@ -366,9 +481,18 @@ where
         self.trace.counters.polls += 1;
         let result = self.look();
         if let Err(error) = &result {
+            self.proofs.doubt();
             self.record_error(error);
         }
         result
+    }
+
+    fn proof(&self) -> Proof {
+        self.proofs.proof()
+    }
+
+    fn counter(&self) -> Option<u32> {
+        self.proofs.counter()
     }
 
     fn part(&self) -> &'static str {

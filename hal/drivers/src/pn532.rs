@@ -2,49 +2,55 @@
 //! NXP PN532 as a card reader, over any of its links. Sources: NXP user manual UM0701-02 rev. 02
 //! (commands), data sheet 115430 rev. 3.2, application note AN10609_3.
 //!
-//! The chip does ISO/IEC 14443-3 by itself and its frames have a check of 8 bits only; a number is
-//! returned when the chip found the same card twice in a row. Nothing waits without a limit: every
+//! The chip does ISO/IEC 14443-3 and -4 by itself and its frames have a check of 8 bits only; a
+//! number is returned when the chip found the same card twice in a row, or the card proved it with
+//! a key ([`crate::proof`]). Nothing waits without a limit: every
 //! call has a budget of bus accesses and of time asked from the delay. A chip that was reset behind
 //! our back looks for a card for ever and is noticed because its answer is missing.
 //!
-//! Not read: FeliCa, whose numbers (NFCID2) are 8 bytes long, which no [`CardUid`] is, and ISO/IEC
-//! 14443 type B, whose number (PUPI) may be another one at each activation.
+//! ISO/IEC 14443 type B and FeliCa are looked for when asked to ([`Kinds`]), and are never proved.
+//! The number of many type B cards (PUPI) is another one at each activation: such a card differs
+//! between the two looks, before each of which it was without power, and is refused.
 
 pub mod frame;
 pub mod link;
+mod target;
 
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::OutputPin;
-use platen_hal::{CardReader, CardUid, ReaderError, ReaderTrace, TraceEvent};
+use platen_hal::{CardReader, CardUid, Proof, ReaderError, ReaderTrace, TraceEvent};
 
-use self::frame::{ACK, Body, Incoming, NACK};
+use self::frame::{ACK, Body, FRAME_MAX, Incoming, NACK};
 use self::link::Link;
-use crate::iso14443a::garbled;
+use self::target::Kind;
+use crate::iso14443a::{Selected, garbled};
+use crate::isodep::{Answer, CardChannel};
 use crate::pin::NoPin;
+use crate::proof::{CardKeys, Proofs, Prover, Random, Verdict};
 
 // Commands, UM0701-02 §7; an answer's code is one more.
 const GET_FIRMWARE_VERSION: u8 = 0x02;
 const SET_PARAMETERS: u8 = 0x12;
 const SAM_CONFIGURATION: u8 = 0x14;
 const RF_CONFIGURATION: u8 = 0x32;
-const IN_LIST_PASSIVE_TARGET: u8 = 0x4a;
+const IN_DATA_EXCHANGE: u8 = 0x40;
 
 const IC_PN532: u8 = 0x32;
 const SUPPORTS_TYPE_A: u8 = 0x01;
-/// What the chip is told at each start. It leaves its low-power state by the first.
-const SETTINGS: [&[u8]; 3] = [
-    &[SAM_CONFIGURATION, 0x01, 0x14, 0x01], // normal mode: no security module
-    &[SET_PARAMETERS, 0x04], // no RATS by itself: a card's number needs none, and answers stay short
-    &[RF_CONFIGURATION, 0x05, 0xff, 0x01, PASSIVE_RETRIES],
-];
+/// Normal mode, no security module. The chip leaves its low-power state by this.
+const NORMAL_MODE: [u8; 4] = [SAM_CONFIGURATION, 0x01, 0x14, 0x01];
+const RETRIES: [u8; 5] = [RF_CONFIGURATION, 0x05, 0xff, 0x01, PASSIVE_RETRIES];
+/// `SetParameters`: as after a reset; and RATS by itself, which only a proof needs.
+const PLAIN: u8 = 0x04;
+const WITH_RATS: u8 = 0x14;
 const PASSIVE_RETRIES: u8 = 0x01;
 /// Without power a card forgets that it was selected. Else it would hear the next request without
 /// answering, and of two cards another one would be found each time.
 const FIELD_OFF: [u8; 3] = [RF_CONFIGURATION, 0x01, 0x00];
 const FIELD_OFF_US: u32 = 5_000;
-const LOOK: [u8; 3] = [IN_LIST_PASSIVE_TARGET, 0x01, 0x00]; // one card, 106 kbit/s type A
-const SAK_INCOMPLETE: u8 = 0x04;
-const CASCADE_TAG: u8 = 0x88;
+const THE_CARD: u8 = 0x01; // number of the only target
+const STATUS_ERROR: u8 = 0x3f;
+const STATUS_MORE: u8 = 0x40;
 
 const RESET_LOW_US: u32 = 1_000;
 const RESET_RISE_US: u32 = 10_000; // before the first access (data sheet §12.23)
@@ -56,8 +62,16 @@ const ANSWER_LIMIT_US: u32 = 80_000;
 /// Damaged answers that are asked for again, per command.
 const RESENDS_MAX: u32 = 2;
 const START_TRIES: u32 = 3;
-/// Longest answer that is read; one with a UID of 10 bytes takes 26.
-const ANSWER_MAX: usize = 32;
+/// Longest frame with a card's description that is read; a UID of 10 bytes takes 26, an ATS up to
+/// 20 more, a FeliCa card 31.
+const LIST_MAX: usize = 64;
+/// Longest frame around the data of another answer: codes, lengths, status.
+const FRAME_OVERHEAD: usize = FRAME_MAX - frame::BODY_MAX + 2;
+/// Longest that a card may take for one answer, waiting time extensions included: the chip does
+/// those by itself, without end.
+const EXCHANGE_LIMIT_US: u32 = 150_000;
+/// Pieces in which the chip hands over an answer that is too long for one.
+const PIECES_MAX: u32 = 4;
 
 /// What one call may cost. One access takes 0.4 ms on SPI at 1 MHz and 3 ms at the other links.
 #[derive(Debug)]
@@ -74,6 +88,20 @@ const POLL_BUDGET: Budget = Budget {
     accesses: 192,
     wait_us: 200_000,
 };
+/// On top of that, for a card that is asked for a proof.
+const PROOF_BUDGET: Budget = Budget {
+    accesses: 512,
+    wait_us: 400_000,
+};
+
+/// Kinds of card that are looked for beside ISO/IEC 14443 type A. Each costs time at each look.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Kinds {
+    /// ISO/IEC 14443 type B, where its number stays the same.
+    pub type_b: bool,
+    /// `FeliCa` at 212 kbit/s.
+    pub felica: bool,
+}
 
 /// The chip on its link `L`, with the delay `D` and the reset line `R` (RSTPD_N, low resets).
 #[derive(Debug)]
@@ -85,8 +113,10 @@ pub struct Pn532<L, D, R = NoPin> {
     budget: Budget,
     /// A card may be selected.
     selected: bool,
-    /// The card that was read last, while it lies there.
-    last: Option<CardUid>,
+    /// What the card that was found last said, while it lies there.
+    last: Option<Selected>,
+    kinds: Kinds,
+    proofs: Proofs,
     trace: ReaderTrace,
 }
 
@@ -110,8 +140,24 @@ impl<L: Link, D: DelayNs, R: OutputPin> Pn532<L, D, R> {
             budget: POLL_BUDGET,
             selected: false,
             last: None,
+            kinds: Kinds::default(),
+            proofs: Proofs::default(),
             trace: ReaderTrace::default(),
         }
+    }
+
+    /// Looks for these kinds of card too.
+    #[must_use]
+    pub fn with_kinds(mut self, kinds: Kinds) -> Self {
+        self.kinds = kinds;
+        self
+    }
+
+    /// Has cards prove their numbers with these keys; `random` makes the challenges.
+    #[must_use]
+    pub fn with_keys(mut self, keys: CardKeys, random: Random) -> Self {
+        self.proofs = Proofs::new(Prover::new(keys, random));
+        self
     }
 
     fn wait(&mut self, us: u32) -> Result<(), ReaderError> {
@@ -152,20 +198,37 @@ impl<L: Link, D: DelayNs, R: OutputPin> Pn532<L, D, R> {
 
     /// Sends a command; returns the data of its answer.
     fn command(&mut self, body: &[u8]) -> Result<Body, ReaderError> {
+        self.begin(body)?;
+        self.answer(body, ANSWER_LIMIT_US, LIST_MAX)?
+            .ok_or(gone("chip does not answer"))
+    }
+
+    /// Sends a command that the chip must take.
+    fn begin(&mut self, body: &[u8]) -> Result<(), ReaderError> {
         let frame = frame::command(body).ok_or(gone("command is too long"))?;
         self.send(&frame)?;
         match self.next(ACK_LIMIT_US, ACK.len())? {
-            Some(Incoming::Ack) => {}
-            Some(_) => return Err(gone("chip says something else than ACK")),
-            None => return Err(gone("chip does not acknowledge")),
+            Some(Incoming::Ack) => Ok(()),
+            Some(_) => Err(gone("chip says something else than ACK")),
+            None => Err(gone("chip does not acknowledge")),
         }
+    }
+
+    /// The data of the answer to a command, in a frame of `length` bytes at most; `None` when it
+    /// did not come within the limit.
+    fn answer(
+        &mut self,
+        body: &[u8],
+        limit_us: u32,
+        length: usize,
+    ) -> Result<Option<Body>, ReaderError> {
         for _ in 0..=RESENDS_MAX {
-            match self.next(ANSWER_LIMIT_US, ANSWER_MAX)? {
-                Some(Incoming::Answer(answer)) => return answer_to(body, &answer),
+            match self.next(limit_us, length)? {
+                Some(Incoming::Answer(answer)) => return answer_to(body, &answer).map(Some),
                 Some(Incoming::Damaged(_)) => self.send(&NACK)?,
                 Some(Incoming::SyntaxError) => return Err(gone("chip reports a syntax error")),
                 Some(_) => return Err(gone("chip acknowledges where it must answer")),
-                None => return Err(gone("chip does not answer")),
+                None => return Ok(None),
             }
         }
         Err(gone("chip's answers are damaged"))
@@ -176,6 +239,7 @@ impl<L: Link, D: DelayNs, R: OutputPin> Pn532<L, D, R> {
         self.started = false;
         self.selected = true;
         self.last = None;
+        self.proofs.forget();
         self.reset.set_low().map_err(|_| ReaderError::Bus)?;
         self.wait(RESET_LOW_US)?;
         self.reset.set_high().map_err(|_| ReaderError::Bus)?;
@@ -188,9 +252,13 @@ impl<L: Link, D: DelayNs, R: OutputPin> Pn532<L, D, R> {
             tried = self.wake_up();
         }
         let version = tried?;
-        for settings in SETTINGS.into_iter().skip(1) {
-            self.set(settings)?;
-        }
+        let parameters = if self.proofs.armed() {
+            WITH_RATS
+        } else {
+            PLAIN
+        };
+        self.set(&[SET_PARAMETERS, parameters])?;
+        self.set(&RETRIES)?;
         self.started = true;
         self.trace.record(TraceEvent::Started { version });
         Ok(())
@@ -199,10 +267,8 @@ impl<L: Link, D: DelayNs, R: OutputPin> Pn532<L, D, R> {
     /// Ends whatever the chip does, wakes it and asks who it is; returns its IC.
     fn wake_up(&mut self) -> Result<u8, ReaderError> {
         self.access()?.wake()?;
-        self.send(&ACK)?;
-        self.wait(ABORT_US)?;
-        let [first, ..] = SETTINGS;
-        self.set(first)?;
+        self.abort()?;
+        self.set(&NORMAL_MODE)?;
         match self.command(&[GET_FIRMWARE_VERSION])?.as_slice() {
             [IC_PN532, _, _, support] if support & SUPPORTS_TYPE_A != 0 => Ok(IC_PN532),
             _ => Err(gone("firmware version is another chip's")),
@@ -223,27 +289,86 @@ impl<L: Link, D: DelayNs, R: OutputPin> Pn532<L, D, R> {
             return Err(gone("reader is not started"));
         }
         self.budget = POLL_BUDGET;
-        let Some((uid, sak)) = self.find()? else {
-            return Ok(None);
-        };
-        if self.last.as_ref() != Some(&uid) && self.find()? != Some((uid.clone(), sak)) {
-            return Err(garbled("card is another one at the second look"));
+        let kinds = [
+            (Kind::A, true),
+            (Kind::B, self.kinds.type_b),
+            (Kind::FeliCa, self.kinds.felica),
+        ];
+        for (kind, _) in kinds.into_iter().filter(|(_, wanted)| *wanted) {
+            if let Some(card) = self.find(kind)? {
+                return self.read(kind, card).map(Some);
+            }
         }
-        let uid_len = u8::try_from(uid.as_bytes().len()).unwrap_or(u8::MAX);
-        self.trace.record(TraceEvent::Selected { uid_len, sak });
-        Ok(Some(uid))
+        self.proofs.forget();
+        self.last = None;
+        Ok(None)
     }
 
-    /// One card's number and SAK; the field comes on by itself (§7.3.5).
-    fn find(&mut self) -> Result<Option<(CardUid, u8)>, ReaderError> {
+    /// The number of the card that was found.
+    fn read(&mut self, kind: Kind, card: Selected) -> Result<CardUid, ReaderError> {
+        let uid_len = u8::try_from(card.uid.as_bytes().len()).unwrap_or(u8::MAX);
+        let sak = card.sak;
+        let selected = TraceEvent::Selected { uid_len, sak };
+        let before = self.last.replace(card.clone());
+        if let Some(verdict) = self.proofs.known(&card.uid) {
+            self.trace.record(selected);
+            return verdict.number(card.uid);
+        }
+        let verdict = if self.proofs.armed() && kind == Kind::A && card.speaks_iso_dep() {
+            self.prove(&card)?
+        } else {
+            self.proofs.weak(&card.uid);
+            Verdict::Weak
+        };
+        if verdict == Verdict::Weak && before.as_ref() != Some(&card) {
+            self.confirm(kind, &card)?;
+        }
+        self.trace.record(selected);
+        if matches!(verdict, Verdict::Proved { .. }) {
+            self.trace.record(TraceEvent::Proved);
+        }
+        verdict.number(card.uid)
+    }
+
+    /// Looks a second time, after the card was without power.
+    fn confirm(&mut self, kind: Kind, card: &Selected) -> Result<(), ReaderError> {
+        let again = self.find(kind)?;
+        let same = again
+            .is_some_and(|again| again == *card || (again.uid.is_random() && card.uid.is_random()));
+        match kind {
+            _ if same => Ok(()),
+            Kind::B => Err(garbled("type B card's number is another one each time")),
+            _ => Err(garbled("card is another one at the second look")),
+        }
+    }
+
+    /// Asks the card, which the chip has activated, for a proof.
+    fn prove(&mut self, card: &Selected) -> Result<Verdict, ReaderError> {
+        self.budget.accesses += PROOF_BUDGET.accesses;
+        self.budget.wait_us += PROOF_BUDGET.wait_us;
+        let mut proofs = core::mem::take(&mut self.proofs);
+        let verdict = proofs.ask(&mut Activated(self), &card.uid);
+        self.proofs = proofs;
+        verdict
+    }
+
+    /// One card; the field comes on by itself (§7.3.5).
+    fn find(&mut self, kind: Kind) -> Result<Option<Selected>, ReaderError> {
         if self.selected {
             self.set(&FIELD_OFF)?;
             self.wait(FIELD_OFF_US)?;
         }
         self.selected = true;
-        let found = target(&self.command(&LOOK)?)?;
+        let rats = self.proofs.armed();
+        let found = target::parse(kind, &self.command(kind.request())?, rats)?;
         self.selected = found.is_some();
         Ok(found)
+    }
+
+    /// Ends a command that takes too long, and gives the chip time to notice.
+    fn abort(&mut self) -> Result<(), ReaderError> {
+        self.send(&ACK)?;
+        self.wait(ABORT_US)
     }
 
     fn record_error(&mut self, error: &ReaderError) {
@@ -252,6 +377,43 @@ impl<L: Link, D: DelayNs, R: OutputPin> Pn532<L, D, R> {
             ReaderError::Garbled { cause } => TraceEvent::Garbled { cause },
             _ => TraceEvent::BusFailed,
         });
+    }
+}
+
+/// The card that the chip has activated.
+struct Activated<'a, L, D, R>(&'a mut Pn532<L, D, R>);
+
+impl<L: Link, D: DelayNs, R: OutputPin> CardChannel for Activated<'_, L, D, R> {
+    fn transmit(&mut self, apdu: &[u8], answer_max: usize) -> Result<Answer, ReaderError> {
+        let chip = &mut *self.0;
+        let mut body = Body::new();
+        let fits = body
+            .extend_from_slice(&[IN_DATA_EXCHANGE, THE_CARD])
+            .is_ok();
+        if !fits || body.extend_from_slice(apdu).is_err() {
+            return Err(garbled("command is too long"));
+        }
+        let mut whole = Answer::new();
+        for _ in 0..PIECES_MAX {
+            chip.begin(&body)?;
+            let length = (answer_max + FRAME_OVERHEAD).min(FRAME_MAX);
+            let Some(piece) = chip.answer(&body, EXCHANGE_LIMIT_US, length)? else {
+                chip.abort()?;
+                return Err(garbled("card takes too long"));
+            };
+            let (status, data) = piece.split_first().ok_or(gone("answer is empty"))?;
+            if status & STATUS_ERROR != 0 {
+                return Err(garbled("card left, or lost the thread"));
+            }
+            if whole.len() + data.len() > answer_max || whole.extend_from_slice(data).is_err() {
+                return Err(garbled("card's answer is too long"));
+            }
+            if status & STATUS_MORE == 0 {
+                return Ok(whole);
+            }
+            body.truncate(2);
+        }
+        Err(garbled("card's answer has no end"))
     }
 }
 
@@ -272,14 +434,20 @@ where
     fn poll(&mut self) -> Result<Option<CardUid>, ReaderError> {
         self.trace.counters.polls += 1;
         let result = self.look();
-        self.last = match &result {
-            Ok(seen) => seen.clone(),
-            Err(error) => {
-                self.record_error(error);
-                None
-            }
-        };
+        if let Err(error) = &result {
+            self.last = None;
+            self.proofs.doubt();
+            self.record_error(error);
+        }
         result
+    }
+
+    fn proof(&self) -> Proof {
+        self.proofs.proof()
+    }
+
+    fn counter(&self) -> Option<u32> {
+        self.proofs.counter()
     }
 
     fn part(&self) -> &'static str {
@@ -301,64 +469,6 @@ fn answer_to(command: &[u8], answer: &[u8]) -> Result<Body, ReaderError> {
     Body::from_slice(data).map_err(|_| gone("answer is too long"))
 }
 
-/// Number and SAK of the one card in an answer (UM0701-02 §7.3.5): count, target, `SENS_RES` 2,
-/// `SEL_RES`, length, UID.
-fn target(data: &[u8]) -> Result<Option<(CardUid, u8)>, ReaderError> {
-    let (sak, length, uid) = match data {
-        [0] => return Ok(None),
-        [1, 1, _, _, sak, length, uid @ ..] => (*sak, *length, uid),
-        _ => return Err(garbled("chip lists no card and not none")),
-    };
-    if uid.len() > usize::from(length) {
-        // Only the answer to a RATS can follow, and the chip was told to send none.
-        return Err(gone("chip has lost its settings"));
-    }
-    let complete = uid.len() == usize::from(length) && sak & SAK_INCOMPLETE == 0;
-    let tagged = uid.len() == 4 && uid.first() == Some(&CASCADE_TAG);
-    if !complete || tagged {
-        return Err(garbled("card's number is not complete"));
-    }
-    let uid = CardUid::new(uid).ok_or(garbled("UID is not 4, 7 or 10 bytes long"))?;
-    Ok(Some((uid, sak)))
-}
-
 fn gone(cause: &'static str) -> ReaderError {
     ReaderError::Gone { cause }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_listed_card_gives_its_number_and_sak() {
-        let data = [1, 1, 0x00, 0x44, 0x00, 7, 4, 1, 2, 3, 4, 5, 6];
-        let uid = CardUid::new(&[4, 1, 2, 3, 4, 5, 6]).unwrap();
-        assert_eq!(target(&data), Ok(Some((uid, 0x00))));
-        assert_eq!(target(&[0]), Ok(None));
-    }
-
-    #[test]
-    fn lists_that_can_not_be_are_refused() {
-        let lists: [&[u8]; 9] = [
-            &[],
-            &[2, 1, 0, 4, 8, 4, 1, 2, 3, 4],
-            &[1, 2, 0, 4, 8, 4, 1, 2, 3, 4],
-            &[1, 1, 0, 4, 8],
-            &[1, 1, 0, 4, 8, 4, 1, 2, 3],
-            &[1, 1, 0, 4, 8, 5, 1, 2, 3, 4, 5],
-            &[1, 1, 0, 4, 0x0c, 4, 1, 2, 3, 4], // number not complete
-            &[1, 1, 0, 4, 8, 4, 0x88, 2, 3, 4], // a cascade tag
-            &[0, 1],
-        ];
-        for list in lists {
-            assert!(
-                matches!(target(list), Err(ReaderError::Garbled { .. })),
-                "{list:02x?}"
-            );
-        }
-        let rats = [1, 1, 0x03, 0x44, 0x20, 4, 1, 2, 3, 4, 2, 0x00];
-        let cause = "chip has lost its settings";
-        assert_eq!(target(&rats), Err(ReaderError::Gone { cause }));
-    }
 }

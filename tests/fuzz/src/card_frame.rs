@@ -26,8 +26,13 @@ pub fn card_frame(data: &[u8]) {
         frames: 0,
         selected: Vec::new(),
     };
-    if let Ok(Some(uid)) = iso14443a::find(&mut card) {
-        assert_eq!(card.proven(), Some(uid), "a number that was not proven");
+    if let Ok(Some(found)) = iso14443a::select_one(&mut card) {
+        assert_eq!(
+            card.proven(),
+            Some(found.uid),
+            "a number that was not proven"
+        );
+        iso14443a::halt(&mut card);
     }
     assert!(card.frames <= FRAMES_MAX, "{} frames", card.frames);
     hostile_chip(data);
@@ -136,7 +141,12 @@ impl Transceiver for HostileCard<'_> {
             bytes: bytes.iter().copied().collect(),
             last_bits,
             clash,
+            took_us: 500,
         }))
+    }
+
+    fn pause(&mut self, _us: u32) -> Result<(), ReaderError> {
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@
 //! `debounce` turns what a reader sees into taps, `light` turns signals into lamps and tones.
 
 pub mod aes128;
+pub mod bmlite;
 pub mod debounce;
 mod desfire;
 pub mod ef01;
@@ -25,6 +26,7 @@ pub mod switch;
 pub mod wiegand;
 
 pub use aes128::AesKey;
+pub use bmlite::BmLite;
 pub use debounce::{Debounce, Look};
 pub use ef01::Ef01;
 pub use keypad::{Keypad, KeypadError};

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Lamps and buzzer of the panel: what each signal looks and sounds like, and the lines that show
 //! it. No signal is told by colour alone: blink rhythms and tones differ for all of them.
+//!
+//! The lamps may be three or one of three colours. Blue is only ever lit together with another lamp,
+//! so that a panel without it shows the same rhythms; it makes green turquoise and red purple.
 
 use embedded_hal::digital::OutputPin;
 use platen_hal::PanelSignal;
 use thiserror::Error;
+
+use crate::pin::NoPin;
 
 /// All patterns change only at multiples of this.
 pub const GRID_MS: u32 = 10;
@@ -18,6 +23,8 @@ pub struct Lamps {
     pub red: bool,
     /// Green lamp.
     pub green: bool,
+    /// Blue lamp.
+    pub blue: bool,
     /// Buzzer.
     pub buzzer: bool,
 }
@@ -63,6 +70,7 @@ impl Patterns {
         Lamps {
             red: red.is_on(elapsed_ms),
             green: green.is_on(elapsed_ms),
+            blue: Self::with_blue(signal) && (red.is_on(elapsed_ms) || green.is_on(elapsed_ms)),
             buzzer: sounds(tune, tune_ms),
         }
     }
@@ -75,6 +83,14 @@ impl Patterns {
         (1..=STEADY_MS / GRID_MS)
             .map(|step| step * GRID_MS - past_grid)
             .find(|ahead| Self::at(signal, elapsed_ms.wrapping_add(*ahead)) != now)
+    }
+
+    /// Whether blue joins in: what a person should act on differently looks different, too.
+    fn with_blue(signal: PanelSignal) -> bool {
+        matches!(
+            signal,
+            PanelSignal::NoJobs | PanelSignal::UnknownCard | PanelSignal::Identify
+        )
     }
 
     /// Red, green, tune, and after how long the tune comes again.
@@ -121,35 +137,50 @@ fn sounds(tune: Tune, elapsed_ms: u32) -> bool {
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("panel line {line} can't be driven")]
 pub struct LightError {
-    /// `red`, `green` or `buzzer`.
+    /// `red`, `green`, `blue` or `buzzer`.
     pub line: &'static str,
 }
 
-/// The three lines. High means on; a board that wires them the other way sets `active_low` in its
-/// board file, and the line driver turns it round.
+/// The lines. High means on; a board that wires them the other way sets `active_low` in its board
+/// file, and the line driver turns it round.
 #[derive(Debug)]
-pub struct Lights<R, G, B> {
+pub struct Lights<R, G, Z, B = NoPin> {
     red: R,
     green: G,
-    buzzer: B,
+    blue: B,
+    buzzer: Z,
 }
 
-impl<R: OutputPin, G: OutputPin, B: OutputPin> Lights<R, G, B> {
-    /// Takes the lines as they are; [`crate::NoPin`] for one that is missing.
+impl<R: OutputPin, G: OutputPin, Z: OutputPin> Lights<R, G, Z> {
+    /// Takes the lines as they are; [`NoPin`] for one that is missing.
     #[must_use]
-    pub fn new(red: R, green: G, buzzer: B) -> Self {
-        Self { red, green, buzzer }
+    pub fn new(red: R, green: G, buzzer: Z) -> Self {
+        Lights::with_blue(red, green, NoPin, buzzer)
+    }
+}
+
+impl<R: OutputPin, G: OutputPin, Z: OutputPin, B: OutputPin> Lights<R, G, Z, B> {
+    /// The same with a blue lamp.
+    #[must_use]
+    pub fn with_blue(red: R, green: G, blue: B, buzzer: Z) -> Self {
+        Self {
+            red,
+            green,
+            blue,
+            buzzer,
+        }
     }
 
-    /// Drives all three lines, also when one of them fails.
+    /// Drives all lines, also when one of them fails.
     ///
     /// # Errors
     /// [`LightError`] with the first line that failed.
     pub fn show(&mut self, lamps: Lamps) -> Result<(), LightError> {
         let red = drive(&mut self.red, lamps.red, "red");
         let green = drive(&mut self.green, lamps.green, "green");
+        let blue = drive(&mut self.blue, lamps.blue, "blue");
         let buzzer = drive(&mut self.buzzer, lamps.buzzer, "buzzer");
-        red.and(green).and(buzzer)
+        red.and(green).and(blue).and(buzzer)
     }
 }
 
@@ -176,6 +207,10 @@ mod tests {
     ];
 
     fn film(signal: PanelSignal, part: fn(Lamps) -> bool) -> Vec<bool> {
+        film_of(signal, part)
+    }
+
+    fn film_of<T>(signal: PanelSignal, part: fn(Lamps) -> T) -> Vec<T> {
         (0..10_000)
             .step_by(10)
             .map(|ms| part(Patterns::at(signal, ms)))
@@ -199,6 +234,50 @@ mod tests {
             })
             .into();
         assert_eq!(seen.len(), ALL.len());
+    }
+
+    #[test]
+    fn blue_only_joins_in_and_some_signals_have_it() {
+        for signal in ALL {
+            let with = film(signal, |lamps| lamps.blue);
+            let others = film(signal, |lamps| lamps.red || lamps.green);
+            let alone = with.iter().zip(&others).any(|(blue, any)| *blue && !any);
+            assert!(!alone, "{signal:?}");
+        }
+        let blue = ALL.map(|signal| film(signal, |lamps| lamps.blue).contains(&true));
+        assert_eq!(blue.iter().filter(|blue| **blue).count(), 3);
+    }
+
+    #[test]
+    fn signals_with_lamps_in_one_rhythm_have_another_colour() {
+        let colours: HashSet<_> = ALL
+            .map(|s| film_of(s, |lamps| (lamps.red, lamps.green, lamps.blue)))
+            .into();
+        assert_eq!(colours.len(), ALL.len());
+    }
+
+    #[test]
+    fn a_blue_line_is_driven_and_named_when_it_fails() {
+        let mut lights = Lights::with_blue(NoPin, NoPin, Broken, NoPin);
+        let error = lights.show(Patterns::at(PanelSignal::NoJobs, 0));
+        assert_eq!(error, Err(LightError { line: "blue" }));
+    }
+
+    /// A line that can't be driven.
+    struct Broken;
+
+    impl embedded_hal::digital::ErrorType for Broken {
+        type Error = embedded_hal::digital::ErrorKind;
+    }
+
+    impl OutputPin for Broken {
+        fn set_low(&mut self) -> Result<(), Self::Error> {
+            Err(embedded_hal::digital::ErrorKind::Other)
+        }
+
+        fn set_high(&mut self) -> Result<(), Self::Error> {
+            Err(embedded_hal::digital::ErrorKind::Other)
+        }
     }
 
     #[test]

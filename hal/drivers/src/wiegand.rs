@@ -8,6 +8,7 @@
 //! another card.
 
 pub mod format;
+pub mod record;
 
 use thiserror::Error;
 
@@ -142,6 +143,24 @@ impl Decoder {
         } else {
             self.rise(edge);
         }
+        ended
+    }
+
+    /// Takes a whole pulse of which only the end was timed. Returns the frame that had ended before
+    /// it.
+    pub fn pulse(&mut self, line: Line, end_ns: u64) -> Option<Outcome> {
+        let ended = self.pass(end_ns);
+        if self.edge_ns.is_some_and(|last| end_ns < last) {
+            self.spoil(FrameError::Lost);
+        }
+        self.edge_ns = Some(end_ns);
+        if self.low.is_some() {
+            self.spoil(FrameError::BothLow);
+        }
+        // How far it is from its neighbours is not known.
+        self.bit_ns = None;
+        self.bit(line, end_ns);
+        self.bit_ns = None;
         ended
     }
 

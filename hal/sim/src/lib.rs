@@ -7,6 +7,7 @@
 
 mod activate;
 pub mod aes;
+pub mod bench;
 pub mod card;
 pub mod delay;
 pub mod ef01;
@@ -14,10 +15,12 @@ pub mod field;
 pub mod finger;
 pub mod keypad;
 pub mod mfrc522;
+pub mod osdp;
 pub mod pins;
 pub mod pn532;
 pub mod wiegand;
 
+pub use bench::{Bench, BenchError, SimPart};
 pub use card::Card;
 pub use delay::SimDelay;
 pub use ef01::{Ef01Setup, Ef01Uart};
@@ -25,5 +28,6 @@ pub use field::{CollisionCount, Fault, Field};
 pub use finger::FingerField;
 pub use keypad::KeyMatrix;
 pub use mfrc522::{Mfrc522Model, SpiFailed};
+pub use osdp::{OsdpFault, OsdpModel, OsdpPort};
 pub use pins::{PinProbe, SimPin};
 pub use pn532::{Pn532I2c, Pn532Spi, Pn532Uart};

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What each kind of part can be told.
+
+use super::words::{bytes, fault, number, osdp_fault, uid, word};
+use super::{BenchError, SimPart};
+use crate::field::Field;
+use crate::finger::FingerField;
+use crate::keypad::{Contact, KeyMatrix};
+use crate::osdp::OsdpModel;
+
+/// Reads of the columns for which a contact of the pad bounces.
+const BOUNCES: u32 = 6;
+
+pub(super) fn run(part: &SimPart, words: &[&str]) -> Result<(), BenchError> {
+    match part {
+        SimPart::Cards(field) => cards(field, words),
+        SimPart::Osdp(model) => osdp(model, words),
+        SimPart::Fingers(field) => fingers(field, words),
+        SimPart::Keys(matrix, layout) => keys(matrix, layout, words),
+    }
+}
+
+fn cards(field: &Field, words: &[&str]) -> Result<(), BenchError> {
+    match words {
+        ["place", number] => placed(field.place(&uid(number)?)),
+        ["place", ..] => Err(word("the card", "is a number, or a number and a kind")),
+        ["remove"] => {
+            field.clear();
+            Ok(())
+        }
+        ["remove", number] => {
+            field.remove(&uid(number)?);
+            Ok(())
+        }
+        ["fault", words @ ..] => {
+            field.set_fault(fault(words)?);
+            Ok(())
+        }
+        ["reset"] => {
+            field.brown_out();
+            Ok(())
+        }
+        _ => Err(BenchError::Command {
+            kind: "cards",
+            known: "place, remove, fault, reset",
+        }),
+    }
+}
+
+fn placed(taken: bool) -> Result<(), BenchError> {
+    let full = BenchError::Full("the field, or that card is there: it");
+    taken.then_some(()).ok_or(full)
+}
+
+fn osdp(model: &OsdpModel, words: &[&str]) -> Result<(), BenchError> {
+    let taken = match words {
+        ["card", count, number_] => {
+            let count: u16 = number("the count of bits", count)?;
+            let octets = bytes("the card's bits", number_)?;
+            if octets.len() != usize::from(count).div_ceil(8) {
+                return Err(word("the card's bits", "are not as many as was said"));
+            }
+            model.present(&octets, count)
+        }
+        ["digits", digits] => model.present_digits(digits),
+        ["keys", keys] => model.press(keys),
+        ["tamper", "open"] => {
+            model.set_tamper(true);
+            true
+        }
+        ["tamper", "closed"] => {
+            model.set_tamper(false);
+            true
+        }
+        ["reboot"] => {
+            model.reboot();
+            true
+        }
+        ["fault", words @ ..] => {
+            model.set_fault(osdp_fault(words)?);
+            true
+        }
+        _ => {
+            return Err(BenchError::Command {
+                kind: "osdp",
+                known: "card, digits, keys, tamper, reboot, fault",
+            });
+        }
+    };
+    taken.then_some(()).ok_or(BenchError::Full("the reader"))
+}
+
+fn fingers(field: &FingerField, words: &[&str]) -> Result<(), BenchError> {
+    match words {
+        ["lay", finger] => field.lay(number("the finger", finger)?),
+        ["poor"] => field.lay_poor(),
+        ["lift"] => field.lift(),
+        ["teach", slot, finger] => {
+            field.teach(number("the slot", slot)?, number("the finger", finger)?);
+        }
+        ["irq", "on"] => field.drop_ready(false),
+        ["irq", "off"] => field.drop_ready(true),
+        ["fault", words @ ..] => field.set_fault(fault(words)?),
+        ["reset"] => field.brown_out(),
+        _ => {
+            return Err(BenchError::Command {
+                kind: "fingers",
+                known: "lay, poor, lift, teach, irq, fault, reset",
+            });
+        }
+    }
+    Ok(())
+}
+
+fn keys(matrix: &KeyMatrix, layout: &[Vec<char>], words: &[&str]) -> Result<(), BenchError> {
+    match words {
+        ["press", key] => matrix.press(contact(layout, key)?, BOUNCES),
+        ["release", key] => matrix.release(contact(layout, key)?, BOUNCES),
+        _ => {
+            return Err(BenchError::Command {
+                kind: "keys",
+                known: "press, release",
+            });
+        }
+    }
+    Ok(())
+}
+
+fn contact(layout: &[Vec<char>], key: &str) -> Result<Contact, BenchError> {
+    let mut contacts = layout.iter().enumerate().flat_map(|(row, keys)| {
+        let at = move |(column, key): (usize, &char)| (key.to_string(), (row, column));
+        keys.iter().enumerate().map(at)
+    });
+    let found = contacts.find(|(name, _)| name == key);
+    found
+        .map(|(_, contact)| contact)
+        .ok_or(word("the key", "is not on this pad"))
+}

@@ -9,7 +9,8 @@ MAKEFLAGS += --no-print-directory
 CARGO ?= cargo
 # What the tests and `make run` use, all from Debian.
 PACKAGES := cups cups-daemon cups-client cups-bsd cups-filters cups-ipp-utils \
-  avahi-daemon avahi-utils dbus ghostscript mupdf-tools qpdf iproute2 procps util-linux
+  avahi-daemon avahi-utils dbus ghostscript mupdf-tools qpdf iproute2 procps util-linux \
+  qemu-system-x86 qemu-system-arm kmod xz-utils
 export PLATEN_PORT_BASE ONCE
 
 .PHONY: help deps build release run check test bench fuzz clean
@@ -65,7 +66,13 @@ check: ## Format, lints and documentation, without tests
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 
-test: build check ## Everything: format, lints, all tests with real CUPS and Avahi
+# What the test bed's guests boot: Debian's kernels, unpacked below .cache, once.
+.PHONY: guest-kernels
+guest-kernels: deps
+	@tests/guest/kernel.sh amd64
+	@tests/guest/kernel.sh arm64
+
+test: build check guest-kernels ## Everything: format, lints, all tests with real CUPS, Avahi and guests in QEMU
 	@$(CARGO) nextest run --workspace
 	@$(CARGO) test --workspace --doc --quiet
 	@echo "all tests passed"

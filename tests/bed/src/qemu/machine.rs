@@ -103,15 +103,14 @@ impl Machine {
 }
 
 fn cross_program(name: &str) -> Result<PathBuf, BedError> {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| source_folder().join("target"), PathBuf::from);
-    let builds = ["release", "debug"].map(|kind| target.join(CROSS).join(kind).join(name));
+    let folder = source_folder().join("target/cross").join(CROSS);
+    let builds = ["guest", "release"].map(|profile| folder.join(profile).join(name));
     builds
         .iter()
         .find(|path| Path::is_file(path))
         .cloned()
         .ok_or_else(|| BedError::Missing {
             program: name.to_owned(),
-            hint: format!("`make build TARGET={CROSS}` builds it"),
+            hint: "`make guest-aarch64` builds it".to_owned(),
         })
 }

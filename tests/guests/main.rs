@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The box in a guest: the production daemon on a real kernel's spidev, usblp, GPIO, evdev and
+//! serial ports, with simulated parts at the other ends. docs/testbed.md.
+
+mod box_in_guest;
+mod pc;

@@ -6,13 +6,24 @@ pub mod board;
 pub mod bus;
 pub mod device;
 mod i2c_ioctl;
+pub mod keypad;
+pub mod lines;
+mod owner;
 pub mod panel;
 pub mod port;
+#[cfg(feature = "rpi")]
+pub mod rpi;
 pub mod serial;
+pub mod switches;
+pub mod wiegand;
 
 pub use board::{Backend, Board, BoardError, LinePart, PanelPart, ReaderPart};
 pub use bus::{BusHandle, BusState};
 pub use device::{BoardLine, DeviceSecrets, Secret, open_lights, open_reader};
+pub use keypad::KeypadHandle;
+pub use lines::{EdgeLines, InputLine, LineError, OutputLine};
 pub use panel::PanelHandle;
 pub use port::{FilePort, PortUriError, UsbPort};
 pub use serial::SerialPort;
+pub use switches::SwitchesHandle;
+pub use wiegand::WiegandReader;

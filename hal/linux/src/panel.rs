@@ -36,10 +36,11 @@ struct Wish {
 ///
 /// # Errors
 /// The system's own when it makes no thread.
-pub fn spawn<R, G, B>(lights: Lights<R, G, B>) -> io::Result<PanelHandle>
+pub fn spawn<R, G, Z, B>(lights: Lights<R, G, Z, B>) -> io::Result<PanelHandle>
 where
     R: OutputPin + Send + 'static,
     G: OutputPin + Send + 'static,
+    Z: OutputPin + Send + 'static,
     B: OutputPin + Send + 'static,
 {
     let shared = Arc::new(Shared {
@@ -85,7 +86,13 @@ impl Drop for PanelHandle {
     }
 }
 
-fn play<R: OutputPin, G: OutputPin, B: OutputPin>(mut lights: Lights<R, G, B>, shared: &Shared) {
+fn play<R, G, Z, B>(mut lights: Lights<R, G, Z, B>, shared: &Shared)
+where
+    R: OutputPin,
+    G: OutputPin,
+    Z: OutputPin,
+    B: OutputPin,
+{
     let mut working = true;
     let mut show = |lamps: Lamps| {
         let shown = lights.show(lamps);

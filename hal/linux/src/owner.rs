@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A thread that owns some lines, and the way to end it: waits that end with the wish to stop, and
+//! pauses between tries that grow. For the owners of pads and switches.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+/// First pause before lines that are gone are asked for again; it doubles from try to try.
+const RETRY_MIN: Duration = Duration::from_millis(100);
+/// Longest pause: lines that are back work within this time.
+const RETRY_MAX: Duration = Duration::from_secs(2);
+/// Longest wait for an edge, after which a thread looks whether it shall end.
+pub(crate) const EDGE_WAIT: Duration = Duration::from_millis(250);
+
+/// The wish that a thread ends.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop {
+    shared: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Stop {
+    /// Waits, and tells whether the thread shall end.
+    pub(crate) fn within(&self, wait: Duration) -> bool {
+        let (stop, wake) = &*self.shared;
+        let waited = wake.wait_timeout_while(lock(stop), wait, |stop| !*stop);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn set(&self) {
+        let (stop, wake) = &*self.shared;
+        *lock(stop) = true;
+        wake.notify_all();
+    }
+}
+
+/// A thread that ends when this is dropped, within [`EDGE_WAIT`].
+#[derive(Debug)]
+pub(crate) struct OwnerThread {
+    stop: Stop,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl OwnerThread {
+    /// Starts it.
+    pub(crate) fn spawn(
+        name: String,
+        body: impl FnOnce(&Stop) + Send + 'static,
+    ) -> io::Result<Self> {
+        let stop = Stop::default();
+        let seen = stop.clone();
+        let thread = Builder::new().name(name).spawn(move || body(&seen))?;
+        Ok(Self {
+            stop,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for OwnerThread {
+    fn drop(&mut self) {
+        self.stop.set();
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has said so on standard error; there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Pauses between tries.
+#[derive(Debug)]
+pub(crate) struct Retry(Duration);
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self(RETRY_MIN)
+    }
+}
+
+impl Retry {
+    /// How long to pause now.
+    pub(crate) fn pause(&mut self) -> Duration {
+        let pause = self.0;
+        self.0 = (pause * 2).min(RETRY_MAX);
+        pause
+    }
+
+    /// It works again.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// Takes a lock, also of a thread that panicked.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_limit_and_begin_again() {
+        let mut retry = Retry::default();
+        let pauses: Vec<u128> = (0..7).map(|_| retry.pause().as_millis()).collect();
+        assert_eq!(pauses, [100, 200, 400, 800, 1_600, 2_000, 2_000]);
+        retry.reset();
+        assert_eq!(retry.pause(), RETRY_MIN);
+    }
+
+    #[test]
+    fn dropping_the_owner_ends_a_thread_that_waits_for_long() {
+        let (sender, ended) = sync_channel(1);
+        let owner = OwnerThread::spawn("waits".to_owned(), move |stop| {
+            let stopped = stop.within(Duration::from_secs(3_600));
+            let _ = sender.send(stopped);
+        });
+        drop(owner.unwrap());
+        assert_eq!(ended.recv(), Ok(true));
+    }
+}

@@ -21,6 +21,9 @@ pub use identity::{IdentityError, ServerIdentity, crypto_provider};
 pub use limits::{BodyLimits, NetLimits};
 pub use listener::{ListenError, Listener, PeerAddr};
 pub use local::{LocalClient, LocalError};
-pub use port::{LprOptions, LprPort, PortScheme, PortUri, PortUriError, SocketOptions, SocketPort};
+pub use port::{
+    IppFault, IppOptions, IppPort, LprOptions, LprPort, PortScheme, PortUri, PortUriError,
+    SocketOptions, SocketPort, TlsTrust, TrustError,
+};
 pub use reply::{ReplyBody, reply, stream};
 pub use server::{NetCounters, Running, Server};

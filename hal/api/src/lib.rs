@@ -8,12 +8,14 @@
 pub mod card;
 pub mod finger;
 pub mod panel;
+pub mod pipe;
 pub mod port;
 pub mod trace;
 
 pub use card::{CardReader, CardUid, DeviceEvent, Proof, ReaderError};
 pub use finger::{EnrolStep, FingerLight, FingerLook, FingerprintSensor, SensorFacts};
 pub use panel::{Indicator, Key, PanelSignal};
+pub use pipe::{BytePipe, PipeSource};
 pub use port::{
     Confirmation, PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending,
 };

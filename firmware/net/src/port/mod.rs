@@ -2,6 +2,7 @@
 //! Printer ports over the network. (Ports on the box itself, `usb:` and `file:`, are the hardware
 //! crate's.)
 
+mod ipp;
 mod lpr;
 mod send_queue;
 mod socket;
@@ -12,6 +13,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+pub use ipp::{IppFault, IppOptions, IppPort, TlsTrust, TrustError};
 pub use lpr::{LprOptions, LprPort};
 pub use socket::{SocketOptions, SocketPort};
 

@@ -28,6 +28,11 @@ impl AesKey {
         Self(Zeroizing::new(bytes))
     }
 
+    /// Its bytes, for a part that is given the key.
+    pub(crate) fn bytes(&self) -> &Block {
+        &self.0
+    }
+
     /// CBC, in place.
     pub(crate) fn encrypt(&self, iv: &Block, blocks: &mut [Block]) {
         let mut mode = Encryptor::<Aes128>::new((&*self.0).into(), iv.into());

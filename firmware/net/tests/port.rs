@@ -18,6 +18,7 @@ fn options() -> SocketOptions {
         stall: Duration::from_millis(400),
         drain: Duration::from_millis(400),
         pjl: false,
+        ..SocketOptions::default()
     }
 }
 

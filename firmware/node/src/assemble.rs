@@ -252,6 +252,8 @@ fn network_port(
             let options = SocketOptions {
                 stall,
                 pjl: printer.pjl_status,
+                job_reports: printer.reports_jobs(),
+                report: Duration::from_secs(printer.report_s),
                 ..SocketOptions::default()
             };
             Ok(Box::new(SocketPort::new(uri, options)))

@@ -138,6 +138,10 @@ pub(crate) struct PrinterConfig {
     /// Seconds without a byte taken after which the printer counts as stopped.
     #[serde(default = "default_stall_s")]
     pub(crate) stall_s: u64,
+    /// Seconds that a printer which tells of its jobs may be silent after the last byte before its
+    /// report is given up; every page it tells of begins them anew. 0: its report is not waited for.
+    #[serde(default = "default_report_s")]
+    pub(crate) report_s: u64,
 }
 
 /// Language of the panel.
@@ -174,6 +178,12 @@ impl PrinterConfig {
     /// Whether a client may ask for two sides: the box must be able to pass the wish on.
     pub(crate) fn can_duplex(&self) -> bool {
         self.duplex && (self.pjl || self.is_ipp())
+    }
+
+    /// Whether the port puts PJL around each job and hears of its end: the printer speaks PJL and
+    /// answers on a way that is read.
+    pub(crate) fn reports_jobs(&self) -> bool {
+        self.pjl && self.pjl_status && self.uri.starts_with("socket:")
     }
 
     /// Whether the printer is told a job's wishes in words of its port, and PJL has no place.
@@ -274,6 +284,10 @@ fn default_formats() -> Vec<String> {
 
 fn default_true() -> bool {
     true
+}
+
+fn default_report_s() -> u64 {
+    120
 }
 
 fn default_stall_s() -> u64 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Printer Job Language, the part that a port needs: asking a printer how it is and reading its
-//! answers. What a job's own PJL says is the page counter's business, not done here.
+//! answers. What they say of one job is [`crate::pjl_report`]'s business; what a job's own PJL says is
+//! the page counter's.
 //!
 //! Source: HP *PJL Technical Reference Manual*, chapters 5 and 7 and appendix D; a Lexmark technical
 //! reference (table 3-14) for the four codes of class 40 that the groups don't tell apart.
@@ -11,12 +12,6 @@ pub const UEL: &[u8] = b"\x1b%-12345X";
 pub const INFO_STATUS: &[u8] = b"\x1b%-12345X@PJL INFO STATUS\r\n\x1b%-12345X";
 /// Asks for the number of pages printed in the device's life.
 pub const INFO_PAGECOUNT: &[u8] = b"\x1b%-12345X@PJL INFO PAGECOUNT\r\n\x1b%-12345X";
-/// Switches reports on: of the device when it changes, of each job and of each page.
-pub const USTATUS_ON: &[u8] = b"\x1b%-12345X@PJL USTATUS DEVICE = ON\r\n@PJL USTATUS JOB = ON\r\n\
-    @PJL USTATUS PAGE = ON\r\n\x1b%-12345X";
-/// Switches all reports off.
-pub const USTATUS_OFF: &[u8] = b"\x1b%-12345X@PJL USTATUSOFF\r\n\x1b%-12345X";
-
 /// Longest answer that is looked at; a longer one is dropped up to its form feed.
 pub const ANSWER_BYTES_MAX: usize = 4096;
 /// Ends every answer.
@@ -31,20 +26,46 @@ pub enum Answer {
     /// `INFO PAGECOUNT`: pages in the device's life.
     PageCount(u32),
     /// `USTATUS JOB`: a job begins.
-    JobStart,
-    /// `USTATUS JOB`: a job has ended, with the pages that the printer counted, if it says so.
-    JobEnd {
-        /// `PAGES`
-        pages: Option<u32>,
-    },
-    /// `USTATUS JOB`: a job was canceled at the printer.
-    JobCanceled,
+    JobStart(JobFacts),
+    /// `USTATUS JOB`: the last page of a job is out, or the job was canceled.
+    JobEnd(JobFacts),
+    /// `USTATUS JOB`: a job was canceled.
+    JobCanceled(JobFacts),
     /// `USTATUS PAGE`: the page that has been printed.
     Page(u32),
     /// `ECHO`, with its words.
     Echo(String),
     /// Something else.
     Other,
+}
+
+/// What a printer says of a job.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct JobFacts {
+    /// `NAME`: of the JOB command at a start, of the EOJ command at an end.
+    pub name: Option<JobName>,
+    /// `PAGES`, at an end: what was printed.
+    pub pages: Option<u32>,
+    /// `RESULT`, at an end: whether it names a cancellation.
+    pub canceled: bool,
+}
+
+/// A job's name as a printer repeats it. It may be somebody's document: it is compared, never shown.
+#[derive(Clone, Eq, PartialEq)]
+pub struct JobName(String);
+
+impl JobName {
+    /// A name to compare with.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
+impl std::fmt::Debug for JobName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JobName(..)")
+    }
 }
 
 /// How a printer says it is.
@@ -217,22 +238,24 @@ fn number<'a>(mut lines: impl Iterator<Item = &'a str>) -> Option<u32> {
     })
 }
 
-fn job<'a>(lines: impl Iterator<Item = &'a str>) -> Answer {
-    let mut answer = Answer::Other;
-    for line in lines {
-        match (line.to_ascii_uppercase().as_str(), &mut answer) {
-            ("START", Answer::Other) => answer = Answer::JobStart,
-            ("END", Answer::Other) => answer = Answer::JobEnd { pages: None },
-            ("CANCELED" | "CANCELLED", Answer::Other) => answer = Answer::JobCanceled,
-            (_, Answer::JobEnd { pages }) if pages.is_none() => {
-                *pages = assignment(line)
-                    .filter(|(key, _)| key.eq_ignore_ascii_case("PAGES"))
-                    .and_then(|(_, value)| value.parse().ok());
-            }
+fn job<'a>(mut lines: impl Iterator<Item = &'a str>) -> Answer {
+    let event = lines.next().unwrap_or_default().to_ascii_uppercase();
+    let mut facts = JobFacts::default();
+    for (key, value) in lines.filter_map(assignment) {
+        match key.to_ascii_uppercase().as_str() {
+            "NAME" => facts.name = Some(JobName::new(value.trim_matches('"'))),
+            "PAGES" => facts.pages = value.parse().ok(),
+            // OK, USER_CANCELED, HOST_CANCELED, RESOURCE_CANCELED
+            "RESULT" => facts.canceled = value.to_ascii_uppercase().contains("CANCEL"),
             _ => {}
         }
     }
-    answer
+    match event.as_str() {
+        "START" => Answer::JobStart(facts),
+        "END" => Answer::JobEnd(facts),
+        "CANCELED" | "CANCELLED" => Answer::JobCanceled(facts),
+        _ => Answer::Other,
+    }
 }
 
 fn assignment(line: &str) -> Option<(&str, &str)> {
@@ -330,11 +353,30 @@ mod tests {
     }
 
     #[test]
-    fn a_jobs_end_tells_its_pages() {
-        let end = b"@PJL USTATUS JOB\r\nEND\r\nNAME=\"START\"\r\nPAGES=12\r\n";
-        assert_eq!(read_answer(end), Answer::JobEnd { pages: Some(12) });
+    fn a_jobs_end_tells_its_name_its_pages_and_whether_it_was_canceled() {
+        // Manual, 5-14.
+        let end =
+            b"@PJL USTATUS JOB\r\nEND\r\nNAME=\"START\"\r\nPAGES=123\r\nID=346\r\nRESULT=OK\n";
+        let mut facts = JobFacts {
+            name: Some(JobName::new("START")),
+            pages: Some(123),
+            canceled: false,
+        };
+        assert_eq!(read_answer(end), Answer::JobEnd(facts.clone()));
+        let end = b"@PJL USTATUS JOB\r\nEND\r\nNAME=\"START\"\r\nPAGES=123\r\nRESULT=USER_CANCELED";
+        facts.canceled = true;
+        assert_eq!(read_answer(end), Answer::JobEnd(facts));
         let start = b"@PJL USTATUS JOB\r\nSTART\r\nNAME=\"x\"\r\n";
-        assert_eq!(read_answer(start), Answer::JobStart);
+        assert!(matches!(read_answer(start), Answer::JobStart(_)));
+        let gone = b"@PJL USTATUS JOB\r\nCANCELED\r\nNAME=\"x\"\r\nRESULT=USER_CANCELED\n";
+        assert!(matches!(read_answer(gone), Answer::JobCanceled(_)));
+        assert_eq!(read_answer(b"@PJL USTATUS JOB\r\n\r\n"), Answer::Other);
+    }
+
+    #[test]
+    fn a_job_s_name_is_not_shown() {
+        let start = read_answer(b"@PJL USTATUS JOB\r\nSTART\r\nNAME=\"Notice of termination\"\r\n");
+        assert!(!format!("{start:?}").contains("termination"));
     }
 
     #[test]

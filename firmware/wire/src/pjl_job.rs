@@ -13,6 +13,8 @@ pub struct JobFrame {
     pub duplex: Option<Binding>,
     /// Print in greys whatever the document holds.
     pub grayscale: bool,
+    /// Leave JOB and EOJ out: the port sets them around the frame ([`crate::pjl_report`]).
+    pub inner: bool,
 }
 
 /// Which edge two-sided sheets turn over.
@@ -30,6 +32,7 @@ impl Default for JobFrame {
             copies: 1,
             duplex: None,
             grayscale: false,
+            inner: false,
         }
     }
 }
@@ -38,14 +41,22 @@ impl JobFrame {
     /// Whether there is anything to ask for.
     #[must_use]
     pub fn is_needed(&self) -> bool {
-        *self != Self::default()
+        let inner = self.inner;
+        *self
+            != Self {
+                inner,
+                ..Self::default()
+            }
     }
 
     /// What goes before the document, up to and with the line that enters `language` (a PJL
     /// personality such as `PDF`).
     #[must_use]
     pub fn opening(&self, language: &str) -> Vec<u8> {
-        let mut lines = vec!["JOB".to_owned()];
+        let mut lines = Vec::new();
+        if !self.inner {
+            lines.push("JOB".to_owned());
+        }
         if self.copies > 1 {
             lines.push(format!("SET QTY={}", self.copies));
         }
@@ -80,7 +91,10 @@ impl JobFrame {
     /// What goes after the document.
     #[must_use]
     pub fn closing(&self) -> Vec<u8> {
-        [UEL, b"@PJL EOJ\r\n", UEL].concat()
+        match self.inner {
+            true => UEL.to_vec(),
+            false => [UEL, b"@PJL EOJ\r\n", UEL].concat(),
+        }
     }
 }
 
@@ -99,6 +113,7 @@ mod tests {
             copies: 3,
             duplex: Some(Binding::LongEdge),
             grayscale: false,
+            inner: false,
         };
         let text = String::from_utf8(frame.opening("PDF")).unwrap();
         let lines: Vec<_> = text.trim_start_matches("\x1b%-12345X").lines().collect();
@@ -112,5 +127,18 @@ mod tests {
                 "@PJL ENTER LANGUAGE=PDF"
             ]
         );
+    }
+
+    #[test]
+    fn a_frame_inside_the_port_s_has_no_job_of_its_own() {
+        let inner = |copies| JobFrame {
+            copies,
+            inner: true,
+            ..JobFrame::default()
+        };
+        assert!(!inner(1).is_needed() && inner(2).is_needed());
+        let text = String::from_utf8(inner(2).opening("PDF")).unwrap();
+        assert!(text.starts_with("\x1b%-12345X@PJL SET QTY=2\r\n"), "{text}");
+        assert_eq!(inner(2).closing(), UEL);
     }
 }

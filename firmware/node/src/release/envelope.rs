@@ -69,6 +69,7 @@ fn frame(job: &Job, printer: &PrinterConfig) -> JobFrame {
             Sides::TwoSidedShortEdge => Some(Binding::ShortEdge),
         },
         grayscale: options.color == ColorMode::Monochrome && printer.color,
+        inner: printer.reports_jobs(),
     }
 }
 

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! RAW printing over TCP, `socket://host:9100`: the job's bytes and nothing else. Blocking, on the
-//! printer's own thread.
+//! RAW printing over TCP, `socket://host:9100`: the job's bytes, and the printer's talk on the way
+//! back. Blocking, on the printer's own thread.
 //!
-//! What such a port can know: that the printer's network side acknowledged every byte, and, when
-//! the printer closes the connection after ours, that its firmware read to the end. What it can't
-//! know: whether paper came out, how many sides were marked, whether the job was understood. So
-//! [`PortReport::impressions`] is always `None` here.
+//! What such a port can know without PJL: that the printer's network side acknowledged every byte,
+//! and, when the printer closes the connection after ours, that its firmware read to the end. With
+//! [`SocketOptions::job_reports`] the printer itself tells what it printed ([`session`]).
+
+mod session;
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use platen_hal::{PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending};
+use platen_hal::{PortError, PortSession, PortStatus, PrinterPort, Sending};
 use platen_wire::pjl::{Answer, AnswerReader, DeviceStatus, INFO_STATUS};
 
 use super::PortUri;
-use super::send_queue::unacknowledged;
-use super::tcp::{connect, is_timeout, send_all};
+use super::tcp::{connect, is_timeout};
+use session::SocketSession;
 
 /// Waits for the pieces of a printer's answer to a PJL question: 1 s in all, for what a status may
 /// still take after connecting. The first wait is the printer's time to think.
@@ -28,10 +29,6 @@ const ANSWER_WAITS: [Duration; 4] = [
     Duration::from_millis(100),
     Duration::from_millis(100),
 ];
-
-/// Bytes of the printer's own talk that are read and dropped at the end of a job. A printer that
-/// says more is not waited for.
-const TALK_LIMIT: usize = 1024 * 1024;
 
 /// Settings of a [`SocketPort`].
 #[derive(Clone, Debug)]
@@ -45,6 +42,13 @@ pub struct SocketOptions {
     /// Whether the printer understands PJL, so that its status can be asked. A printer that does
     /// not would print the question.
     pub pjl: bool,
+    /// Whether PJL is put around jobs that allow it, so that the printer tells of their end and
+    /// their pages (`USTATUS`), and that is waited for.
+    pub job_reports: bool,
+    /// How long a printer that tells of its jobs may be silent after the last byte before its
+    /// report is given up. Each page that it tells of begins this anew. Longer than the first page
+    /// of a heavy job takes.
+    pub report: Duration,
 }
 
 impl Default for SocketOptions {
@@ -53,6 +57,8 @@ impl Default for SocketOptions {
             stall: Duration::from_secs(60),
             drain: Duration::from_secs(30),
             pjl: false,
+            job_reports: false,
+            report: Duration::from_secs(120),
         }
     }
 }
@@ -64,6 +70,17 @@ pub struct SocketPort {
     text: String,
     options: SocketOptions,
     in_job: Arc<AtomicBool>,
+    jobs: u32,
+    manners: Arc<Manners>,
+}
+
+/// What earlier jobs taught about the printer's talk.
+#[derive(Debug, Default)]
+struct Manners {
+    /// Jobs in a row that it told nothing of.
+    silent_jobs: AtomicU32,
+    /// It has told of a job.
+    talks: AtomicBool,
 }
 
 impl SocketPort {
@@ -76,6 +93,8 @@ impl SocketPort {
             text,
             options,
             in_job: Arc::default(),
+            jobs: 0,
+            manners: Arc::default(),
         }
     }
 }
@@ -113,90 +132,16 @@ impl PrinterPort for SocketPort {
         }
     }
 
-    fn open(&mut self, _sending: &Sending) -> Result<Box<dyn PortSession>, PortError> {
+    fn open(&mut self, sending: &Sending) -> Result<Box<dyn PortSession>, PortError> {
         let stream = connect(&self.uri).map_err(PortError::Offline)?;
-        let ready = stream
-            .set_nodelay(true)
-            .and_then(|()| stream.set_write_timeout(Some(self.options.stall)));
+        let ready = stream.set_nodelay(true).and_then(|()| {
+            let limit = session::write_limit(&self.options);
+            stream.set_write_timeout(Some(limit))
+        });
         ready.map_err(PortError::Broken)?;
         self.in_job.store(true, Ordering::Release);
-        let in_job = InJob(Arc::clone(&self.in_job));
-        let options = self.options.clone();
-        Ok(Box::new(SocketSession {
-            stream,
-            options,
-            octets: 0,
-            _in_job: in_job,
-        }))
-    }
-}
-
-/// Marks the port as busy with a job; the mark goes with the session, however that ends.
-#[derive(Debug)]
-struct InJob(Arc<AtomicBool>);
-
-impl Drop for InJob {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
-    }
-}
-
-#[derive(Debug)]
-struct SocketSession {
-    stream: TcpStream,
-    options: SocketOptions,
-    octets: u64,
-    _in_job: InJob,
-}
-
-impl PortSession for SocketSession {
-    fn send(&mut self, bytes: &[u8]) -> Result<(), PortError> {
-        let taken = &mut self.octets;
-        send_all(&self.stream, bytes, self.options.stall, taken)
-    }
-
-    /// Closes our side, then waits for the printer to close its own. When it does not within
-    /// [`SocketOptions::drain`], its acknowledgement of every byte must do; without that the job
-    /// is [`PortError::Stalled`]. A reset is [`PortError::Broken`]: what the printer had taken by
-    /// then can't be told.
-    fn finish(mut self: Box<Self>) -> Result<PortReport, PortError> {
-        let report = PortReport {
-            octets: self.octets,
-            impressions: None,
-            confirmed_by: None,
-        };
-        self.stream
-            .shutdown(Shutdown::Write)
-            .map_err(PortError::Broken)?;
-        if self.closed_by_printer()? {
-            return Ok(report);
-        }
-        match unacknowledged(&self.stream) {
-            Some(0) => Ok(report),
-            _ => Err(PortError::Stalled {
-                seconds: self.options.drain.as_secs(),
-            }),
-        }
-    }
-}
-
-impl SocketSession {
-    fn closed_by_printer(&mut self) -> Result<bool, PortError> {
-        self.stream
-            .set_read_timeout(Some(self.options.drain))
-            .map_err(PortError::Broken)?;
-        let mut talk = vec![0; 4096];
-        let mut read = 0;
-        while read < TALK_LIMIT {
-            match self.stream.read(&mut talk) {
-                Ok(0) => return Ok(true),
-                Ok(more) => read += more,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(&error) => return Ok(false),
-                Err(error) => return Err(PortError::Broken(error)),
-            }
-        }
-        Ok(false)
+        self.jobs = self.jobs.wrapping_add(1);
+        Ok(Box::new(SocketSession::new(self, stream, sending)))
     }
 }
 

@@ -1,26 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The thread that owns a card reader's bus: looks into the field at an interval, turns looks into
-//! taps, notices a reader that is gone and starts it again until it is back.
+//! taps, notices a reader that is gone and starts it again until it is back. A second thread, the
+//! watchdog, tells of a call that the kernel does not return from.
 //!
-//! Events go to a sink that must not block. When it takes none: a tap is dropped and counted (the
-//! person taps again); the reader's state is kept and offered again, newest only.
+//! Events go to a sink that must not block. When it takes none: a tap or key is dropped and counted
+//! (the person taps again); the state of the reader and of its case is kept and offered again,
+//! newest only.
 
+mod owner;
+mod teller;
+mod watchdog;
+
+use std::error::Error;
 use std::io;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use platen_drivers::{Debounce, Look};
-use platen_hal::{CardReader, CardUid, DeviceEvent, ReaderError, ReaderTrace};
+use platen_hal::{CardReader, DeviceEvent, PanelSignal, ReaderTrace};
+
+use self::owner::{Driver, Owner};
+use self::teller::Teller;
 
 /// Time without a card after which it counts again.
 pub const ABSENCE: Duration = Duration::from_millis(300);
-/// First pause before a reader that is gone is started again; it doubles from try to try.
-const RESTART_MIN: Duration = Duration::from_millis(100);
-/// Longest pause: a reader that is plugged in again works within this time.
-const RESTART_MAX: Duration = Duration::from_secs(2);
-/// Looks that must work before the pause is short again, so that a loose plug does not flap.
-const GOOD_LOOKS: u32 = 20;
+/// A call into a driver that takes longer is told as a reader that is gone. Starts are over in
+/// 500 ms and looks in 300 ms, so this is a kernel that does not answer.
+pub const CALL_LIMIT: Duration = Duration::from_millis(1_500);
+/// Longest wait for the thread at the end: a look and some. One that hangs is left behind.
+pub const END_LIMIT: Duration = Duration::from_secs(1);
+/// Both threads need little; the usual 2 MiB would be seen in the address space only.
+const STACK_BYTES: usize = 256 << 10;
+
+/// Why a reader can't be opened.
+pub type OpenError = Box<dyn Error + Send + Sync>;
+/// Opens a reader; called again when its bus has failed.
+pub type OpenReader = Box<dyn FnMut() -> Result<Box<dyn CardReader>, OpenError> + Send>;
 
 /// What is known about a bus and its reader.
 #[derive(Clone, Debug, Default)]
@@ -33,28 +49,45 @@ pub struct BusState {
     pub taps: u64,
     /// Taps dropped because nobody took them.
     pub taps_dropped: u64,
+    /// Keys of the reader's own pad dropped because nobody took them.
+    pub keys_dropped: u64,
+    /// Calls that did not return within [`CALL_LIMIT`].
+    pub hangs: u64,
+    /// Whether the reader's case is open, where it can tell.
+    pub tampered: Option<bool>,
     /// What the driver saw.
     pub trace: ReaderTrace,
 }
 
-/// Owns the thread; dropping it stops the thread, which takes one look (300 ms) at most.
+/// Owns the threads; dropping it stops them, which takes one look (300 ms), or [`END_LIMIT`] when
+/// the driver hangs.
 #[derive(Debug)]
 pub struct BusHandle {
     part: &'static str,
     name: String,
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    owner: Option<JoinHandle<()>>,
+    watchdog: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    stop: Mutex<bool>,
+    life: Mutex<Life>,
     wake: Condvar,
     state: Mutex<BusState>,
+    signal: Mutex<Option<PanelSignal>>,
+    /// Odd while the owner is inside a call of its driver; grows by two with each.
+    calls: AtomicU64,
 }
 
-/// Starts the thread. `events` takes an event or refuses it (false) at once, such as `try_send` of
-/// a bounded channel. The first event is `ReaderBack` or `ReaderGone`.
+#[derive(Debug, Default)]
+struct Life {
+    stop: bool,
+    ended: bool,
+}
+
+/// Starts the threads on a reader that is open. `events` takes an event or refuses it (false) at
+/// once, such as `try_send` of a bounded channel. The first event is `ReaderBack` or `ReaderGone`.
 ///
 /// # Errors
 /// The system's own when it makes no thread.
@@ -67,29 +100,57 @@ pub fn spawn<E>(
 where
     E: FnMut(DeviceEvent) -> bool + Send + 'static,
 {
+    start(reader.part(), Driver::Open(reader), name, events, interval)
+}
+
+/// The same on a reader that the owner opens: at the start, when its bus has failed, and when it
+/// could not be started for a while. `part` is its name, such as `mfrc522`.
+///
+/// # Errors
+/// As [`spawn`]. A reader that can't be opened is one that is gone.
+pub fn spawn_opening<E>(
+    part: &'static str,
+    open: OpenReader,
+    name: &str,
+    events: E,
+    interval: Duration,
+) -> io::Result<BusHandle>
+where
+    E: FnMut(DeviceEvent) -> bool + Send + 'static,
+{
+    start(part, Driver::Opener(open, None), name, events, interval)
+}
+
+fn start<E>(
+    part: &'static str,
+    driver: Driver,
+    name: &str,
+    events: E,
+    interval: Duration,
+) -> io::Result<BusHandle>
+where
+    E: FnMut(DeviceEvent) -> bool + Send + 'static,
+{
     let shared = Arc::<Shared>::default();
-    let part = reader.part();
-    let owner = Owner {
-        reader,
-        name: name.to_owned(),
-        events,
-        interval,
-        debounce: Debounce::new(looks_in(ABSENCE, interval)),
-        shared: Arc::clone(&shared),
-        running: false,
-        reported: None,
-        good_looks: 0,
-        pause: RESTART_MIN,
-    };
-    let thread = Builder::new()
-        .name(format!("bus {name}"))
-        .spawn(move || owner.run())?;
-    Ok(BusHandle {
+    let teller = Arc::new(Mutex::new(Teller::new(name, events)));
+    // Dropped when no owner comes to be: ends the watchdog.
+    let mut handle = BusHandle {
         part,
         name: name.to_owned(),
-        shared,
-        thread: Some(thread),
-    })
+        shared: Arc::clone(&shared),
+        owner: None,
+        watchdog: None,
+    };
+    let (watched, told) = (Arc::clone(&shared), Arc::clone(&teller));
+    handle.watchdog =
+        Some(thread(format!("watch {name}")).spawn(move || watchdog::watch(&watched, &told))?);
+    let owner = Owner::new(driver, interval, teller, shared);
+    handle.owner = Some(thread(format!("bus {name}")).spawn(move || owner.run())?);
+    Ok(handle)
+}
+
+fn thread(name: String) -> Builder {
+    Builder::new().name(name).stack_size(STACK_BYTES)
 }
 
 impl BusHandle {
@@ -110,142 +171,43 @@ impl BusHandle {
     pub fn state(&self) -> BusState {
         lock(&self.shared.state).clone()
     }
+
+    /// Shows `signal` with the reader's own lamp, where it has one, before its next look.
+    pub fn show(&self, signal: PanelSignal) {
+        *lock(&self.shared.signal) = Some(signal);
+    }
 }
 
 impl Drop for BusHandle {
     fn drop(&mut self) {
-        *lock(&self.shared.stop) = true;
+        lock(&self.shared.life).stop = true;
         self.shared.wake.notify_all();
-        if let Some(thread) = self.thread.take() {
-            // A driver that panicked has said so on standard error; there is nothing to add.
-            let _ = thread.join();
+        // It was told to stop, and looks for that several times a second.
+        if let Some(watchdog) = self.watchdog.take() {
+            let _ = watchdog.join();
+        }
+        if let Some(owner) = self.owner.take()
+            && self.shared.ended_within(END_LIMIT)
+        {
+            let _ = owner.join();
         }
     }
 }
 
-struct Owner<E> {
-    reader: Box<dyn CardReader>,
-    name: String,
-    events: E,
-    interval: Duration,
-    debounce: Debounce,
-    shared: Arc<Shared>,
-    running: bool,
-    /// Whether the state last accepted by the sink was "running".
-    reported: Option<bool>,
-    good_looks: u32,
-    pause: Duration,
-}
-
-impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
-    fn run(mut self) {
-        let mut wait = Duration::ZERO;
-        while !self.stopped_within(wait) {
-            wait = if self.running {
-                self.look()
-            } else {
-                self.start()
-            };
-            self.report();
-            self.publish();
-        }
-    }
-
-    /// Waits, and tells whether the thread shall end.
+impl Shared {
+    /// Waits, and tells whether the threads shall end.
     fn stopped_within(&self, wait: Duration) -> bool {
-        let stop = lock(&self.shared.stop);
-        let waited = self
-            .shared
-            .wake
-            .wait_timeout_while(stop, wait, |stop| !*stop);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
+        let life = lock(&self.life);
+        let waited = self.wake.wait_timeout_while(life, wait, |life| !life.stop);
+        waited.unwrap_or_else(PoisonError::into_inner).0.stop
     }
 
-    fn start(&mut self) -> Duration {
-        match self.reader.start() {
-            Ok(()) => {
-                self.running = true;
-                lock(&self.shared.state).cause = None;
-                Duration::ZERO
-            }
-            Err(error) => self.gone(&error),
-        }
+    /// Waits for the end of the owner.
+    fn ended_within(&self, wait: Duration) -> bool {
+        let life = lock(&self.life);
+        let waited = self.wake.wait_timeout_while(life, wait, |life| !life.ended);
+        waited.unwrap_or_else(PoisonError::into_inner).0.ended
     }
-
-    fn look(&mut self) -> Duration {
-        let look = match self.reader.poll() {
-            Ok(Some(uid)) => Look::Card(uid),
-            Ok(None) => Look::Empty,
-            Err(ReaderError::Garbled { .. }) => Look::Unclear,
-            Err(error) => return self.gone(&error),
-        };
-        self.good_looks = self.good_looks.saturating_add(1);
-        if self.good_looks >= GOOD_LOOKS {
-            self.pause = RESTART_MIN;
-        }
-        if let Some(uid) = self.debounce.look(look) {
-            self.tap(uid);
-        }
-        self.interval
-    }
-
-    fn gone(&mut self, error: &ReaderError) -> Duration {
-        self.running = false;
-        self.good_looks = 0;
-        lock(&self.shared.state).cause = Some(error.to_string());
-        let pause = self.pause;
-        self.pause = (pause * 2).min(RESTART_MAX);
-        self.debounce.skip(looks_in(pause, self.interval));
-        pause
-    }
-
-    fn tap(&mut self, uid: CardUid) {
-        let event = DeviceEvent::CardPresented {
-            reader: self.name.clone(),
-            uid,
-            proof: self.reader.proof(),
-        };
-        let taken = (self.events)(event);
-        let mut state = lock(&self.shared.state);
-        if taken {
-            state.taps += 1;
-        } else {
-            state.taps_dropped += 1;
-            drop(state);
-            log::warn!(device = self.name.as_str(); "tap dropped, nobody takes device events");
-        }
-    }
-
-    /// Offers the reader's state until it is taken.
-    fn report(&mut self) {
-        if self.reported == Some(self.running) {
-            return;
-        }
-        let reader = self.name.clone();
-        let event = if self.running {
-            DeviceEvent::ReaderBack { reader }
-        } else {
-            let cause = lock(&self.shared.state).cause.clone().unwrap_or_default();
-            DeviceEvent::ReaderGone { reader, cause }
-        };
-        if (self.events)(event) {
-            self.reported = Some(self.running);
-        }
-    }
-
-    fn publish(&self) {
-        let mut state = lock(&self.shared.state);
-        state.running = self.running;
-        if let Some(trace) = self.reader.trace() {
-            state.trace.clone_from(trace);
-        }
-    }
-}
-
-/// How many looks fit into `span`, rounded up.
-fn looks_in(span: Duration, interval: Duration) -> u16 {
-    let looks = span.as_millis().div_ceil(interval.as_millis().max(1));
-    u16::try_from(looks).unwrap_or(u16::MAX)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -8,6 +8,7 @@
 mod activate;
 pub mod aes;
 pub mod bench;
+pub mod bmlite;
 pub mod card;
 pub mod delay;
 pub mod ef01;
@@ -21,6 +22,7 @@ pub mod pn532;
 pub mod wiegand;
 
 pub use bench::{Bench, BenchError, SimPart};
+pub use bmlite::{BmLiteReady, BmLiteReset, BmLiteSetup, BmLiteSpi, BmLiteUart};
 pub use card::Card;
 pub use delay::SimDelay;
 pub use ef01::{Ef01Setup, Ef01Uart};

@@ -23,7 +23,7 @@ pub use listener::{ListenError, Listener, PeerAddr};
 pub use local::{LocalClient, LocalError};
 pub use port::{
     IppFault, IppOptions, IppPort, LprOptions, LprPort, PortScheme, PortUri, PortUriError,
-    SocketOptions, SocketPort, TlsTrust, TrustError,
+    SnmpOptions, SnmpPort, SocketOptions, SocketPort, TlsTrust, TrustError,
 };
 pub use reply::{ReplyBody, reply, stream};
 pub use server::{NetCounters, Running, Server};

@@ -5,6 +5,7 @@
 mod ipp;
 mod lpr;
 mod send_queue;
+mod snmp;
 mod socket;
 mod tcp;
 
@@ -15,6 +16,7 @@ use thiserror::Error;
 
 pub use ipp::{IppFault, IppOptions, IppPort, TlsTrust, TrustError};
 pub use lpr::{LprOptions, LprPort};
+pub use snmp::{SnmpOptions, SnmpPort};
 pub use socket::{SocketOptions, SocketPort};
 
 /// Longest host name, RFC 1035 §2.3.4.

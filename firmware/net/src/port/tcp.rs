@@ -35,7 +35,7 @@ pub(super) fn connect(uri: &PortUri) -> io::Result<TcpStream> {
 
 /// At most four addresses. The system's look-up has no limit of its own, so it runs on a thread
 /// that is left behind when it takes too long.
-fn resolve(uri: &PortUri) -> io::Result<Vec<SocketAddr>> {
+pub(super) fn resolve(uri: &PortUri) -> io::Result<Vec<SocketAddr>> {
     if let Ok(ip) = uri.host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, uri.port)]);
     }

@@ -144,6 +144,11 @@ impl Interview {
         interview
     }
 
+    /// Goes on in the version that the printer was found to understand.
+    pub fn speak(&mut self, version: Version) {
+        self.version = version;
+    }
+
     /// The next question; `None` when there is none left. The same until it is answered, but for
     /// [`REQUESTS_MAX`].
     pub fn request(&mut self, request_id: i32) -> Option<Pdu> {

@@ -16,7 +16,8 @@ use platen_hal_sim::SimPin;
 use platen_ledger::{Entry, Ledger, LedgerReport};
 use platen_model::{Clock, JobId, JobNumber};
 use platen_net::{
-    LprOptions, LprPort, PortScheme, PortUri, PortUriError, SocketOptions, SocketPort,
+    LprOptions, LprPort, PortScheme, PortUri, PortUriError, SnmpOptions, SnmpPort, SocketOptions,
+    SocketPort,
 };
 use platen_spool::{Spool, SpoolLimits};
 use platen_store::{Database, Disk, Keys, OpenOutcome, RealDisk};
@@ -237,7 +238,8 @@ pub(crate) fn port(printer: &PrinterConfig) -> Result<Box<dyn PrinterPort>, Star
             let uri: PortUri = uri
                 .parse()
                 .map_err(|error: PortUriError| fault(error.into()))?;
-            network_port(printer, uri).map_err(fault)
+            let port = network_port(printer, uri.clone()).map_err(fault)?;
+            Ok(with_snmp(printer, port, &uri))
         }
     }
 }
@@ -267,6 +269,24 @@ fn network_port(
         }
         _ => Err(PortUriError::Scheme.into()),
     }
+}
+
+/// The port, asked by SNMP too where that is set.
+fn with_snmp(
+    printer: &PrinterConfig,
+    port: Box<dyn PrinterPort>,
+    uri: &PortUri,
+) -> Box<dyn PrinterPort> {
+    let Some(community) = printer.snmp.clone() else {
+        return port;
+    };
+    let options = SnmpOptions {
+        community,
+        port: printer.snmp_port,
+        stall: Duration::from_secs(printer.stall_s),
+        report: Duration::from_secs(printer.report_s),
+    };
+    Box::new(SnmpPort::new(port, uri, options))
 }
 
 /// The board's lights and buzzer; a board without any shows nothing.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use platen_net::NAME_MAX;
+use platen_wire::snmp::COMMUNITY_OCTETS_MAX;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -123,6 +124,13 @@ pub(crate) struct PrinterConfig {
     /// Whether the printer answers PJL status questions on its port.
     #[serde(default)]
     pub(crate) pjl_status: bool,
+    /// Community by which a network printer's SNMP agent may be read, such as `public`: its state
+    /// and its page counter are then asked. Without it the agent is left alone.
+    #[serde(default)]
+    pub(crate) snmp: Option<String>,
+    /// UDP port of the printer's SNMP agent.
+    #[serde(default = "default_snmp_port")]
+    pub(crate) snmp_port: u16,
     /// MIME media types that the printer takes.
     #[serde(default = "default_formats")]
     pub(crate) formats: Vec<String>,
@@ -178,6 +186,17 @@ impl PrinterConfig {
     /// Whether a client may ask for two sides: the box must be able to pass the wish on.
     pub(crate) fn can_duplex(&self) -> bool {
         self.duplex && (self.pjl || self.is_ipp())
+    }
+
+    /// What is wrong with the SNMP keys.
+    fn snmp_problem(&self) -> Option<&'static str> {
+        let community = self.snmp.as_ref()?;
+        let scheme = self.uri.split(':').next().unwrap_or_default();
+        if community.is_empty() || community.len() > COMMUNITY_OCTETS_MAX || self.snmp_port == 0 {
+            return Some("name a community of 1 to 255 bytes and a port that is not 0");
+        }
+        let local = matches!(scheme, "usb" | "ippusb" | "file");
+        local.then_some("only a network printer has an SNMP agent")
     }
 
     /// Whether the port puts PJL around each job and hears of its end: the printer speaks PJL and
@@ -246,6 +265,9 @@ impl Config {
             if printer.formats.is_empty() {
                 return fault("printer.formats", "name at least one format");
             }
+            if let Some(problem) = printer.snmp_problem() {
+                return fault("printer.snmp", problem);
+            }
         }
         Ok(())
     }
@@ -286,6 +308,10 @@ fn default_true() -> bool {
     true
 }
 
+fn default_snmp_port() -> u16 {
+    161
+}
+
 fn default_report_s() -> u64 {
     120
 }
@@ -319,6 +345,21 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("line 1") && error.contains("dta"), "{error}");
+    }
+
+    #[test]
+    fn snmp_wants_a_community_and_a_network_printer() {
+        let config = parse(&format!("{PRINTER}snmp = \"public\"\n")).unwrap();
+        assert_eq!(config.printers[0].snmp_port, 161);
+        let local = PRINTER.replace("socket://127.0.0.1:9100", "usb:");
+        for wrong in [
+            format!("{PRINTER}snmp = \"\"\n"),
+            format!("{PRINTER}snmp = \"public\"\nsnmp_port = 0\n"),
+            format!("{local}snmp = \"public\"\n"),
+        ] {
+            let error = parse(&wrong).unwrap_err().to_string();
+            assert!(error.contains("printer.snmp"), "{error}");
+        }
     }
 
     #[test]

@@ -376,9 +376,12 @@ impl Watch {
 
     /// The network may be away for a moment; a printer that is off is not.
     fn miss(&mut self, fault: IppFault, since: Duration, limit: Duration) -> Result<(), PortError> {
-        // A question that gets no answer takes its time, too.
-        self.missing += since.max(LOOK);
-        self.total += since;
+        let asked = match fault {
+            IppFault::TooSlow(waited) => waited,
+            _ => Duration::ZERO,
+        };
+        self.missing += since + asked;
+        self.total += since + asked;
         if self.missing >= limit {
             return Err(fault.in_job());
         }

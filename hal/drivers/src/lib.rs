@@ -23,6 +23,7 @@ pub mod pin;
 pub mod pn532;
 pub mod proof;
 pub mod switch;
+pub mod wedge;
 pub mod wiegand;
 
 pub use aes128::AesKey;

@@ -100,6 +100,8 @@ pub(crate) struct State {
     channel: Option<Channel>,
     // The line.
     heard: Vec<u8>,
+    /// Looks since the box said something.
+    silent: u32,
     out: VecDeque<(u32, Vec<u8>)>,
     arrived: VecDeque<u8>,
     // What was seen.
@@ -130,6 +132,7 @@ impl OsdpModel {
             sequence: None,
             channel: None,
             heard: Vec::new(),
+            silent: 0,
             out: VecDeque::new(),
             arrived: VecDeque::new(),
             commands: Vec::new(),

@@ -8,6 +8,8 @@ use super::{OsdpFault, OsdpModel, State};
 
 /// Looks at the port until an answer is there.
 const ANSWER_AFTER: u32 = 2;
+/// Looks after which a reader forgets half a packet.
+const HALF_FOR: u32 = 10;
 
 /// The port is broken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -74,6 +76,10 @@ impl State {
 
     /// One look at the port: answers come nearer.
     fn look(&mut self) -> bool {
+        self.silent += 1;
+        if self.silent > HALF_FOR {
+            self.heard.clear();
+        }
         if let Some((looks, _)) = self.out.front_mut() {
             *looks = looks.saturating_sub(1);
         }
@@ -99,8 +105,11 @@ impl Write for OsdpPort {
         if state.fault == OsdpFault::Echo {
             state.arrived.extend(bytes);
         }
+        state.silent = 0;
         let carried = state.carried(bytes);
-        state.hear(&carried);
+        if state.fault != OsdpFault::Gone {
+            state.hear(&carried);
+        }
         Ok(bytes.len())
     }
 

@@ -257,7 +257,8 @@ impl State {
         }
         let mut packet = wire::close(packet, with_crc);
         if let (OsdpFault::Tampering { bit }, [0x16 | 0x18]) = (&self.fault, security) {
-            let bit = bit % (packet.len() * 8);
+            let check = if with_crc { 2 } else { 1 };
+            let bit = bit % ((packet.len() - check) * 8);
             packet[bit / 8] ^= 1 << (bit % 8);
             wire::check_again(&mut packet);
         }

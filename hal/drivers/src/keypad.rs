@@ -3,10 +3,14 @@
 //! open drain (pulled low or let go), columns have pull-ups; a pressed key brings its column low
 //! while its row is.
 //!
-//! A key that was not pressed must never arrive, so what is not clear gives nothing: three keys of
-//! a rectangle bring the fourth, keys that go down together have no order, and a column that is
-//! low while no row is driven is a fault of the wires. What can't be told from a key: a short
-//! between one row and one column.
+//! A key that was not pressed must never arrive, so what is not clear gives nothing. Three keys of a
+//! rectangle bring the fourth, and with a cut wire two of the three are not even seen: so a key
+//! counts only while it is the one that is down, a second one when the first comes up, and a third
+//! never. Keys that go down together have no order. A column that is low while no row is driven is a
+//! fault of the wires.
+//!
+//! That holds for any one fault of the wires but these two: a row that touches a column is a key,
+//! and wires that begin to touch while a key is held may be one.
 //!
 //! Pure: no clock, the owner scans every [`SCAN_MS`] while [`Keypad::pace`] says so. Nothing here
 //! shows which key it was, also not in `Debug`.
@@ -24,8 +28,8 @@ pub const SIDE_MAX: usize = 8;
 pub const SCAN_MS: u32 = 10;
 /// Scans that must see the same before it counts: contacts bounce for 5 to 20 ms.
 pub const STABLE_SCANS: u8 = 3;
-/// Keys that may be down at once. A third one makes a rectangle possible, and nothing counts until
-/// all keys are up.
+/// Keys that may be down at once, of which the second waits for the first to come up. With a third
+/// one nothing counts until all keys are up.
 pub const ROLLOVER_MAX: u32 = 2;
 /// Scans after which a key is stuck rather than held: half a minute.
 pub const HELD_SCANS_MAX: u32 = 3_000;
@@ -150,6 +154,11 @@ impl Down {
         new
     }
 
+    /// Those that are in `other` as well.
+    fn within(self, other: Self) -> Self {
+        self.beyond(self.beyond(other))
+    }
+
     /// The one that is down, when it is exactly one.
     fn only(self) -> Option<Place> {
         if self.count() != 1 {
@@ -200,6 +209,8 @@ pub struct Scanner {
     candidate: Down,
     same: u8,
     settled: Down,
+    /// Of the settled keys, those that were reported.
+    reported: Down,
     /// Nothing counts until all keys are up.
     blocked: bool,
     /// Scans since the last change, while the pad is not at rest.
@@ -220,16 +231,13 @@ impl Scanner {
         if self.same < STABLE_SCANS {
             return None;
         }
-        if down.is_none() {
-            (self.settled, self.blocked, self.held) = (down, false, 0);
-            return None;
-        }
-        if down == self.settled {
+        if down == self.settled && !down.is_none() {
             return None;
         }
         self.held = 0;
         let new = down.beyond(self.settled);
         self.settled = down;
+        self.reported = self.reported.within(down);
         self.settle(new)
     }
 
@@ -262,21 +270,33 @@ impl Scanner {
     }
 
     fn settle(&mut self, new: Down) -> Option<Place> {
-        if self.blocked || new.is_none() {
-            return None;
-        }
-        let ghost = self.settled.has_rectangle();
-        let many = self.settled.count() > ROLLOVER_MAX || ghost;
-        let place = new.only().filter(|_| !many);
-        match place {
-            Some(_) => self.counters.keys += 1,
-            None => {
-                self.counters.refused += 1;
-                self.counters.ghosts += u64::from(ghost);
-                self.blocked = true;
+        match self.settled.count() {
+            0 => {
+                self.blocked = false;
+                None
+            }
+            _ if self.blocked => None,
+            1 => self.report(),
+            _ => {
+                let together = new.count() > 1;
+                if together || self.settled.count() > ROLLOVER_MAX {
+                    self.counters.refused += 1;
+                    self.counters.ghosts += u64::from(self.settled.has_rectangle());
+                    self.blocked = true;
+                }
+                None
             }
         }
-        place
+    }
+
+    /// The one key that is down, the first time that it is.
+    fn report(&mut self) -> Option<Place> {
+        if !self.reported.is_none() {
+            return None;
+        }
+        self.reported = self.settled;
+        self.counters.keys += 1;
+        self.settled.only()
     }
 }
 

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use platen_drivers::wiegand::format::Format;
+use platen_drivers::wiegand::record::{EDGES_MAX, NumberedEdge, Recorder};
 use platen_drivers::wiegand::{
     Decoder, Edge, Frame, FrameError, GAP_NS, Line, Outcome, PULSE_MAX_NS, PULSE_MIN_NS,
 };
+use platen_hal_sim::gpiolib::{KernelEdge, handed_over};
 use platen_hal_sim::wiegand::{WiegandTiming, WireEdge, wiegand_bits, wiegand_edges};
 use proptest::prelude::*;
 
@@ -212,7 +214,177 @@ fn pulses_that_bounce_and_frames_without_end_are_refused() {
     assert_eq!(fed(&mut Decoder::default(), &edges), [frame(u64::MAX, 64)]);
 }
 
+fn numbered(edge: KernelEdge) -> NumberedEdge {
+    let KernelEdge {
+        one, low, at_ns, ..
+    } = edge;
+    NumberedEdge {
+        edge: self::edge(WireEdge { one, low, at_ns }),
+        number: edge.number,
+    }
+}
+
+fn recorded(recorder: &mut Recorder, edges: &[KernelEdge]) -> Vec<Outcome> {
+    edges.iter().for_each(|edge| recorder.edge(numbered(*edge)));
+    let mut outcomes = Vec::new();
+    while let Some(outcome) = recorder.pass(u64::MAX) {
+        if outcome.is_err() {
+            recorder.resume();
+        }
+        outcomes.push(outcome);
+    }
+    outcomes
+}
+
+fn quick(edges: &[WireEdge]) -> Vec<KernelEdge> {
+    handed_over(edges, || 0)
+}
+
+#[test]
+fn edges_of_the_kernel_in_any_order_give_the_frame() {
+    let mut edges = quick(&sent(DATA, 24));
+    edges.reverse();
+    let mut recorder = Recorder::default();
+    assert_eq!(recorded(&mut recorder, &edges), [frame(BITS, 26)]);
+    assert_eq!((recorder.counters().frames, recorder.merged()), (1, 0));
+    assert_eq!(recorder.due_ns(), None);
+}
+
+#[test]
+fn pulses_that_the_kernel_gives_as_one_edge_are_whole_pulses() {
+    let merged = handed_over(&sent(DATA, 24), || 150_000);
+    assert_eq!(merged.len(), 26);
+    let mut recorder = Recorder::default();
+    assert_eq!(recorded(&mut recorder, &merged), [frame(BITS, 26)]);
+    assert_eq!(recorder.merged(), 26);
+}
+
+#[test]
+fn an_edge_that_is_missing_spoils_its_frame_and_the_next_one_is_whole() {
+    let first = sent(DATA, 24);
+    let later = first.last().unwrap().at_ns + 2 * GAP_NS;
+    let second = wiegand_edges(&[true; 8], WiegandTiming::default(), later);
+    let all = quick(&[first.clone(), second].concat());
+    for missing in 0..first.len() {
+        let mut edges = all.clone();
+        edges.remove(missing);
+        let outcomes = recorded(&mut Recorder::default(), &edges);
+        let whole = outcomes[0] == frame(BITS, 26);
+        // The begin of a pulse alone is what a busy kernel leaves out, and is known.
+        assert_eq!(whole, missing % 2 == 0, "edge {missing}: {outcomes:?}");
+        // Between two frames, nobody knows which of them misses it.
+        let next = match missing {
+            51 => Err(FrameError::Lost),
+            _ => frame(0xff, 8),
+        };
+        assert_eq!(outcomes[1..], [next], "edge {missing}");
+    }
+}
+
+#[test]
+fn runs_of_missing_edges_spoil_the_frame() {
+    let all = quick(&sent(DATA, 24));
+    for from in 0..all.len() - 1 {
+        for count in 2..=8.min(all.len() - 1 - from) {
+            let mut edges = all.clone();
+            edges.drain(from..from + count);
+            let outcomes = recorded(&mut Recorder::default(), &edges);
+            assert!(
+                matches!(outcomes[..], [Err(_)]),
+                "{from}, {count}: {outcomes:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_frame_whose_first_edges_were_lost_is_no_shorter_frame() {
+    let all = quick(&sent(DATA, 24));
+    for count in (2..all.len()).step_by(2) {
+        let outcomes = recorded(&mut Recorder::default(), &all[count..]);
+        assert_eq!(outcomes, [Err(FrameError::Lost)], "{count}");
+    }
+}
+
+#[test]
+fn numbers_that_come_twice_and_rises_behind_a_whole_pulse_spoil_the_frame() {
+    let all = quick(&sent(DATA, 24));
+    for at in 0..all.len() {
+        let mut edges = all.clone();
+        edges.insert(at, all[at]);
+        let outcomes = recorded(&mut Recorder::default(), &edges);
+        assert!(matches!(outcomes[..], [Err(_)]), "{at}: {outcomes:?}");
+    }
+    let mut edges = handed_over(&sent(DATA, 24), || 150_000);
+    for later in edges.iter_mut().skip(5) {
+        later.number += 1;
+    }
+    let at_ns = edges[4].at_ns + 4_000;
+    let number = edges[4].number + 1;
+    edges.insert(
+        5,
+        KernelEdge {
+            at_ns,
+            number,
+            ..edges[4]
+        },
+    );
+    let outcomes = recorded(&mut Recorder::default(), &edges);
+    assert_eq!(outcomes, [Err(FrameError::Lost)]);
+}
+
+#[test]
+fn the_kernel_s_count_may_wrap_around_between_two_edges() {
+    let mut recorder = Recorder::default();
+    let mut edges = quick(&sent(DATA, 24));
+    let start = u32::MAX - 20;
+    let lone = KernelEdge {
+        number: start,
+        ..edges[1]
+    };
+    assert_eq!(recorded(&mut recorder, &[lone]), [Err(FrameError::Lost)]);
+    for edge in &mut edges {
+        edge.number = edge.number.wrapping_add(start);
+    }
+    assert_eq!(recorded(&mut recorder, &edges), [frame(BITS, 26)]);
+}
+
+#[test]
+fn noise_without_end_is_one_spoiled_frame_and_the_card_after_it_is_read() {
+    let noise = wiegand_edges(&[true; 5_000], WiegandTiming::default(), 1_000);
+    assert!(noise.len() > EDGES_MAX);
+    let later = noise.last().unwrap().at_ns + 2 * GAP_NS;
+    let card = wiegand_edges(&wiegand_bits(DATA, 24), WiegandTiming::default(), later);
+    let edges = quick(&[noise.clone(), card].concat());
+    let (before, after) = edges.split_at(noise.len());
+    let mut recorder = Recorder::default();
+    assert_eq!(recorded(&mut recorder, before), [Err(FrameError::TooLong)]);
+    assert_eq!(recorded(&mut recorder, after), [frame(BITS, 26)]);
+}
+
 proptest! {
+    #[test]
+    fn a_busy_kernel_gives_the_frame_or_an_error_but_never_another_frame(
+        data in any::<u64>(),
+        latencies in prop::collection::vec(0..1_000_000_u64, 1..40),
+        scale in 0..7_u32,
+        pulse_ns in 20_000..200_000_u64,
+        interval in 2..12_u64,
+    ) {
+        let timing = WiegandTiming { pulse_ns, interval_ns: pulse_ns * interval };
+        let data = data & 0xff_ffff;
+        let edges = wiegand_edges(&wiegand_bits(data, 24), timing, 1_000);
+        let mut turn = latencies.iter().cycle();
+        let handed = handed_over(&edges, || turn.next().map_or(0, |ns| ns >> (2 * scale)));
+        let sent = wiegand_bits(data, 24).iter().fold(0, |sum, bit| sum << 1 | u64::from(*bit));
+        for outcome in recorded(&mut Recorder::default(), &handed) {
+            if let Ok(frame) = outcome {
+                let right = (frame.length(), frame.bits()) == (26, sent);
+                prop_assert!(right, "another frame");
+            }
+        }
+    }
+
     #[test]
     fn any_edges_give_frames_within_the_limits(
         edges in prop::collection::vec((any::<bool>(), any::<bool>(), 0..2_000_000_u64), 0..300),

@@ -156,6 +156,7 @@ impl<S: EdgeSource, P: OutputPin> WiegandReader<S, P> {
             Err(error) => {
                 // Between two frames of a reader that works, both lines are high again.
                 self.idle()?;
+                self.recorder.resume();
                 let cause = spoiled(error);
                 return Err(ReaderError::Garbled { cause });
             }

@@ -14,6 +14,7 @@ pub mod delay;
 pub mod ef01;
 pub mod field;
 pub mod finger;
+pub mod gpiolib;
 pub mod keypad;
 pub mod mfrc522;
 pub mod osdp;

@@ -13,7 +13,9 @@
 //!   before it is missing. A line that is high can't rise without falling first, and one edge is
 //!   missing, so it is that one: a whole pulse, whose length is not known.
 //!
-//! Everything else that is missing makes the frame one that lost edges.
+//! Everything else that is missing makes the frame one that lost edges, and so does what comes when
+//! the handler runs between two steps of the thread: a number twice, or a second rise behind a whole
+//! pulse.
 
 use heapless::Vec;
 
@@ -43,12 +45,14 @@ pub struct Recorder {
     next: u32,
     /// When the last edge came.
     last_ns: Option<u64>,
-    /// More edges came than are kept.
-    over: bool,
+    /// Number of the last edge that came when no more are kept.
+    over: Option<u32>,
     d0_low: bool,
     d1_low: bool,
     /// Pulses whose begin and end came as one.
     merged: u64,
+    /// The line whose last edge was such a pulse.
+    merged_last: Option<Line>,
 }
 
 impl Default for Recorder {
@@ -59,10 +63,11 @@ impl Default for Recorder {
             replayed: 0,
             next: 1,
             last_ns: None,
-            over: false,
+            over: None,
             d0_low: false,
             d1_low: false,
             merged: 0,
+            merged_last: None,
         }
     }
 }
@@ -75,7 +80,7 @@ impl Recorder {
         if self.replayed == 0 && self.edges.push(edge).is_ok() {
             return;
         }
-        self.over = true;
+        self.over = Some(edge.number);
     }
 
     /// When [`Recorder::pass`] has something to say, if no edge comes before; 0 for at once.
@@ -93,11 +98,15 @@ impl Recorder {
         if self.due_ns().is_none_or(|due| now_ns < due) {
             return None;
         }
-        if self.over {
-            return self.overflowed();
+        if let Some(newest) = self.over {
+            return self.overflowed(newest);
         }
         self.sort();
         while let Some(edge) = self.edges.get(self.replayed).copied() {
+            if let Some(outcome) = self.decoder.pass(edge.edge.at_ns) {
+                self.rest();
+                return Some(outcome);
+            }
             self.replayed += 1;
             if let Some(outcome) = self.step(edge) {
                 return Some(outcome);
@@ -106,6 +115,13 @@ impl Recorder {
         let ended = self.decoder.pass(u64::MAX);
         self.silence();
         ended
+    }
+
+    /// Both lines were read between two frames, and are high: what is known of them from a spoiled
+    /// frame is void.
+    pub fn resume(&mut self) {
+        self.decoder.low = None;
+        self.rest();
     }
 
     /// The decoder's counts.
@@ -121,9 +137,8 @@ impl Recorder {
     }
 
     /// Forgets what came: nobody knows which edges of it are missing.
-    fn overflowed(&mut self) -> Option<Outcome> {
-        let newest = self.edges.iter().map(|edge| edge.number).max();
-        self.next = newest.unwrap_or(self.next).wrapping_add(1);
+    fn overflowed(&mut self, newest: u32) -> Option<Outcome> {
+        self.next = newest.wrapping_add(1);
         let last = self.last_ns.unwrap_or(0);
         // What the decoder still held ends with this frame.
         let _ = self.decoder.lost(last);
@@ -136,9 +151,15 @@ impl Recorder {
         self.edges.clear();
         self.replayed = 0;
         self.last_ns = None;
-        self.over = false;
-        // A line that is held low was told by the decoder; the next frame begins with both high.
+        self.over = None;
+        // A line that is held low is told by the decoder; the next frame begins with both high.
+        self.rest();
+    }
+
+    /// The lines are as between two frames.
+    fn rest(&mut self) {
         (self.d0_low, self.d1_low) = (false, false);
+        self.merged_last = None;
     }
 
     fn sort(&mut self) {
@@ -154,19 +175,29 @@ impl Recorder {
         let missing = number.wrapping_sub(self.next);
         self.next = number.wrapping_add(1);
         let was_low = self.is_low(edge.line);
-        let low = match missing {
-            0 => !was_low,
-            _ => edge.low,
-        };
-        self.set_low(edge.line, low);
+        let after_merged = self.merged_last == Some(edge.line);
+        if after_merged {
+            self.merged_last = None;
+        }
         match (missing, was_low, edge.low) {
-            (0, ..) => self.decoder.edge(Edge { low, ..edge }),
+            (0, false, false) if after_merged => self.lost(edge),
+            (0, ..) => {
+                let low = !was_low;
+                self.set_low(edge.line, low);
+                self.decoder.edge(Edge { low, ..edge })
+            }
             (1, false, false) => {
                 self.merged += 1;
+                self.merged_last = Some(edge.line);
                 self.decoder.pulse(edge.line, edge.at_ns)
             }
-            _ => self.decoder.lost(edge.at_ns),
+            _ => self.lost(edge),
         }
+    }
+
+    fn lost(&mut self, edge: Edge) -> Option<Outcome> {
+        self.set_low(edge.line, edge.low);
+        self.decoder.lost(edge.at_ns)
     }
 
     fn is_low(&self, line: Line) -> bool {

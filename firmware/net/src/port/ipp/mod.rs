@@ -75,8 +75,8 @@ impl IppPort {
     /// A port to the printer at `uri`; `trust` is for `ipps:` alone. Nothing is connected yet.
     ///
     /// # Errors
-    /// [`rustls::Error`] when no TLS can be had from these certificates.
-    pub fn new(uri: PortUri, trust: &TlsTrust, options: IppOptions) -> Result<Self, rustls::Error> {
+    /// [`TrustError::Tls`] when no TLS can be had from these certificates.
+    pub fn new(uri: PortUri, trust: &TlsTrust, options: IppOptions) -> Result<Self, TrustError> {
         let text = uri.to_string();
         let tls = match uri.scheme {
             PortScheme::Ipps => Some(Tls::new(trust)?),

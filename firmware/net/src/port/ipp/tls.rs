@@ -55,6 +55,9 @@ pub enum TrustError {
         #[source]
         source: rustls::pki_types::pem::Error,
     },
+    /// No TLS can be had from what was given.
+    #[error("TLS can't be set up with these certificates")]
+    Tls(#[source] Error),
     /// No certificate in the file that can be an authority.
     #[error("no authority's certificate in {}", path.display())]
     NoAuthority {
@@ -127,17 +130,18 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    pub(super) fn new(trust: &TlsTrust) -> Result<Self, Error> {
+    pub(super) fn new(trust: &TlsTrust) -> Result<Self, TrustError> {
         let provider = crypto_provider();
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()?;
+            .with_safe_default_protocol_versions()
+            .map_err(TrustError::Tls)?;
         let (verifier, pinned): (Arc<dyn ServerCertVerifier>, _) = match trust {
             TlsTrust::Authorities(store) => {
                 let verifier =
                     WebPkiServerVerifier::builder_with_provider(Arc::clone(store), provider);
                 let verifier = verifier
                     .build()
-                    .map_err(|error| Error::General(error.to_string()))?;
+                    .map_err(|error| TrustError::Tls(Error::General(error.to_string())))?;
                 (verifier, None)
             }
             TlsTrust::Pin(pin) => Pinned::verifier(Some(*pin), provider),

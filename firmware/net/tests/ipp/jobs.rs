@@ -2,17 +2,13 @@
 //! The IPP port against printers that do as they should, and in all the ways they don't: real
 //! loopback sockets, HTTP by hand. A real printer's program is in the end-to-end tests.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-mod scripted;
-
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::scripted::{Asked, Log, Reply, printer};
 use platen_hal::{Confirmation, PortError, PortReport, PrinterPort, Sending};
 use platen_net::{IppOptions, IppPort, TlsTrust};
 use platen_wire::ipp::{Attribute, GroupTag, Operation, Status};
-use scripted::{Asked, Log, Reply, printer};
 
 const DOCUMENT: &[u8] = b"%PDF-1.7 and so on";
 

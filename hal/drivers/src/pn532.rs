@@ -49,8 +49,8 @@ const PASSIVE_RETRIES: u8 = 0x01;
 const FIELD_OFF: [u8; 3] = [RF_CONFIGURATION, 0x01, 0x00];
 const FIELD_OFF_US: u32 = 5_000;
 const THE_CARD: u8 = 0x01; // number of the only target
-const STATUS_ERROR: u8 = 0x3f;
-const STATUS_MORE: u8 = 0x40;
+/// Status without an error; its upper bits would tell of more data, and of NAD.
+const DONE: u8 = 0x00;
 
 const RESET_LOW_US: u32 = 1_000;
 const RESET_RISE_US: u32 = 10_000; // before the first access (data sheet §12.23)
@@ -70,8 +70,6 @@ const FRAME_OVERHEAD: usize = FRAME_MAX - frame::BODY_MAX + 2;
 /// Longest that a card may take for one answer, waiting time extensions included: the chip does
 /// those by itself, without end.
 const EXCHANGE_LIMIT_US: u32 = 150_000;
-/// Pieces in which the chip hands over an answer that is too long for one.
-const PIECES_MAX: u32 = 4;
 
 /// What one call may cost. One access takes 0.4 ms on SPI at 1 MHz and 3 ms at the other links.
 #[derive(Debug)]
@@ -393,27 +391,20 @@ impl<L: Link, D: DelayNs, R: OutputPin> CardChannel for Activated<'_, L, D, R> {
         if !fits || body.extend_from_slice(apdu).is_err() {
             return Err(garbled("command is too long"));
         }
-        let mut whole = Answer::new();
-        for _ in 0..PIECES_MAX {
-            chip.begin(&body)?;
-            let length = (answer_max + FRAME_OVERHEAD).min(FRAME_MAX);
-            let Some(piece) = chip.answer(&body, EXCHANGE_LIMIT_US, length)? else {
-                chip.abort()?;
-                return Err(garbled("card takes too long"));
-            };
-            let (status, data) = piece.split_first().ok_or(gone("answer is empty"))?;
-            if status & STATUS_ERROR != 0 {
-                return Err(garbled("card left, or lost the thread"));
+        chip.begin(&body)?;
+        let length = (answer_max + FRAME_OVERHEAD).min(FRAME_MAX);
+        let Some(answer) = chip.answer(&body, EXCHANGE_LIMIT_US, length)? else {
+            chip.abort()?;
+            return Err(garbled("card takes too long"));
+        };
+        match answer.as_slice() {
+            [DONE, data @ ..] if data.len() <= answer_max => {
+                Answer::from_slice(data).map_err(|_| garbled("card's answer is too long"))
             }
-            if whole.len() + data.len() > answer_max || whole.extend_from_slice(data).is_err() {
-                return Err(garbled("card's answer is too long"));
-            }
-            if status & STATUS_MORE == 0 {
-                return Ok(whole);
-            }
-            body.truncate(2);
+            [DONE, ..] => Err(garbled("card's answer is too long")),
+            [_, ..] => Err(garbled("card left, or lost the thread")),
+            [] => Err(gone("answer is empty")),
         }
-        Err(garbled("card's answer has no end"))
     }
 }
 

@@ -63,6 +63,8 @@ pub(crate) struct FieldState {
     pub(crate) collision_count: CollisionCount,
     pub(crate) reset_wanted: bool,
     pub(crate) transactions: u64,
+    /// How long the slowest of the last answers took to begin, in microseconds.
+    pub(crate) takes_us: u32,
     random: u64,
 }
 
@@ -172,13 +174,27 @@ impl FieldState {
 
     /// Sends a frame to all cards; returns their answers.
     pub(crate) fn answers(&mut self, frame: &[bool]) -> Vec<Bits> {
-        let answers = self
-            .cards
-            .iter_mut()
-            .filter_map(|card| card.hear(frame))
-            .collect();
+        self.takes_us = 0;
+        let mut answers = Vec::new();
+        for card in &mut self.cards {
+            if let Some(answer) = card.hear(frame) {
+                self.takes_us = self.takes_us.max(card.takes_us());
+                answers.push(answer);
+            }
+        }
         self.count_leaving();
         answers
+    }
+
+    /// Sends a frame of type B, or of FeliCa, to all cards; returns the first answer.
+    pub(crate) fn answer_of(
+        &mut self,
+        hear: impl Fn(&mut Card, &[u8]) -> Option<Vec<u8>>,
+        frame: &[u8],
+    ) -> Option<Vec<u8>> {
+        let answer = self.cards.iter_mut().find_map(|card| hear(card, frame));
+        self.count_leaving();
+        answer
     }
 
     fn count_leaving(&mut self) {

@@ -24,7 +24,7 @@ pub mod wiegand;
 
 pub use bench::{Bench, BenchError, SimPart};
 pub use bmlite::{BmLiteReady, BmLiteReset, BmLiteSetup, BmLiteSpi, BmLiteUart};
-pub use card::Card;
+pub use card::{Card, Desfire, Ntag424, Transcript};
 pub use delay::SimDelay;
 pub use ef01::{Ef01Setup, Ef01Uart};
 pub use field::{CollisionCount, Fault, Field};

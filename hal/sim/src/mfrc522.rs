@@ -3,8 +3,9 @@
 //! `SpiDevice`. Source: NXP data sheet MFRC522 rev. 3.9, §8.1.2 (SPI), §9 (registers), §10
 //! (commands).
 //!
-//! Not modelled: time (an answer or the timer comes a few transactions after the request), analog
-//! settings, parity, MIFARE authentication, the self-test, the interrupt pin.
+//! Not modelled: time on the bus (an answer or the timer's end comes a few transactions after the
+//! request; which of them, the timer's setting decides), analog settings, parity, MIFARE
+//! authentication, the self-test, the interrupt pin.
 
 use std::collections::VecDeque;
 
@@ -27,6 +28,9 @@ const TX_CONTROL: u8 = 0x14;
 const CRC_HIGH: u8 = 0x21;
 const CRC_LOW: u8 = 0x22;
 const T_MODE: u8 = 0x2a;
+const T_PRESCALER: u8 = 0x2b;
+const T_RELOAD_HIGH: u8 = 0x2c;
+const T_RELOAD_LOW: u8 = 0x2d;
 const VERSION: u8 = 0x37;
 
 const FIFO_LEN: usize = 64;
@@ -239,21 +243,33 @@ impl Mfrc522Model {
         self.set(ERROR, 0);
         self.raise(COM_IRQ, 0x40);
         let carrier = self.get(TX_CONTROL) & 0x03 != 0;
-        let (answers, count) = {
+        let (answers, takes_us, count) = {
             let mut field = self.field.lock();
             let answers = if carrier {
                 field.answers(&frame)
             } else {
                 Vec::new()
             };
-            (answers, field.collision_count)
+            (answers, field.takes_us, field.collision_count)
         };
-        self.pending = if answers.is_empty() {
-            (self.get(T_MODE) & 0x80 != 0).then_some((TIMER_AFTER, Outcome::Timer))
+        // What comes after the timer's end is not received.
+        let late = self.timer_us().is_some_and(|limit_us| takes_us > limit_us);
+        self.pending = if answers.is_empty() || late {
+            self.timer_us().map(|_| (TIMER_AFTER, Outcome::Timer))
         } else {
             let known = frame.len().saturating_sub(16);
             Some((ANSWER_AFTER, self.receive(&answers, known, count)))
         };
+    }
+
+    /// How long the timer runs, where it starts by itself at the end of a frame (§8.5).
+    fn timer_us(&self) -> Option<u32> {
+        let mode = self.get(T_MODE);
+        let whole = |high: u8, low: u8| u32::from(high) << 8 | u32::from(low);
+        let prescaler = whole(mode & 0x0f, self.get(T_PRESCALER));
+        let reload = whole(self.get(T_RELOAD_HIGH), self.get(T_RELOAD_LOW));
+        let periods = u64::from(2 * prescaler + 1) * u64::from(reload + 1);
+        (mode & 0x80 != 0).then(|| u32::try_from(periods * 100 / 1356).unwrap_or(u32::MAX))
     }
 
     /// Lays the answers over each other, as the antenna does.
@@ -303,7 +319,9 @@ impl Mfrc522Model {
             self.raise(COM_IRQ, 0x01);
             return;
         };
-        self.fifo.extend(bytes);
+        for byte in bytes {
+            self.write_register(FIFO_DATA, byte);
+        }
         self.set(CONTROL, self.get(CONTROL) & !0x07 | last_bits);
         let kept = self.get(COLL) & 0x80;
         match collision {

@@ -3,16 +3,18 @@
 //! UM0701-02, §6.2.1 (frames), §7 (commands).
 //!
 //! Not modelled: time (a frame is ready a few accesses after what caused it), the interrupt line,
-//! data exchange with a card, FeliCa and type B, being a target.
+//! more than one card at once, being a target.
 
 mod links;
+mod reader;
 
 use std::collections::VecDeque;
 
 pub use links::{I2cFailed, Pn532I2c, Pn532Spi, Pn532Uart, UartFailed};
 
-use crate::activate::activate;
 use crate::field::{Fault, Field};
+
+use reader::{IsoDep, Turn};
 
 const ACK: [u8; 6] = [0, 0, 0xff, 0, 0xff, 0];
 const SYNTAX_ERROR: [u8; 8] = [0, 0, 0xff, 0x01, 0xff, 0x7f, 0x81, 0];
@@ -38,8 +40,10 @@ pub(crate) struct Chip {
     configured: bool,
     passive_retries: u8,
     auto_rats: bool,
-    /// A look for a card that has no end.
-    looking: bool,
+    /// A look for a card that has no end: the command's body.
+    looking: Option<Vec<u8>>,
+    /// The card that was activated.
+    card: Option<IsoDep>,
     /// Frames to send, each with the accesses until it is ready.
     out: VecDeque<(u8, Vec<u8>)>,
     last_answer: Vec<u8>,
@@ -54,7 +58,8 @@ impl Chip {
             configured: false,
             passive_retries: FOR_EVER,
             auto_rats: true,
-            looking: false,
+            looking: None,
+            card: None,
             out: VecDeque::new(),
             last_answer: Vec::new(),
             dead: false,
@@ -68,7 +73,8 @@ impl Chip {
         self.configured = false;
         self.passive_retries = FOR_EVER;
         self.auto_rats = true;
-        self.looking = false;
+        self.looking = None;
+        self.card = None;
         self.out.clear();
         self.last_answer.clear();
         let mut field = self.field.lock();
@@ -89,8 +95,10 @@ impl Chip {
         }
         if let Some((left, _)) = self.out.front_mut() {
             *left = left.saturating_sub(1);
-        } else if self.looking {
-            self.look_on();
+        } else if let Some(body) = self.looking.take()
+            && !self.found(&body)
+        {
+            self.looking = Some(body);
         }
         (fault, reset)
     }
@@ -134,7 +142,7 @@ impl Chip {
     }
 
     fn abort(&mut self) {
-        self.looking = false;
+        self.looking = None;
         self.out.clear();
     }
 
@@ -157,49 +165,65 @@ impl Chip {
             }
             [0x32, 0x01, field] => {
                 if field & 0x01 == 0 {
+                    self.card = None;
                     self.field.lock().power_off();
                 }
                 self.answer(&[0x33]);
             }
-            [0x4a, 1..=2, 0x00] if self.configured => self.list(),
+            [0x4a, 1..=2, kind @ ..] if self.configured && reader::is_known(kind) => {
+                self.list(body);
+            }
+            [0x40, 0x01, apdu @ ..] => self.exchange(apdu),
             _ => self.out.push_back((ANSWER_AFTER, SYNTAX_ERROR.to_vec())),
         }
     }
 
-    /// Looks for a type A card as often as was configured.
-    fn list(&mut self) {
+    /// Looks for a card as often as was configured.
+    fn list(&mut self, body: &[u8]) {
+        self.card = None;
         let tries = u16::from(self.passive_retries) + 1;
         let forever = self.passive_retries == FOR_EVER;
         for _ in 0..if forever { 2 } else { tries } {
-            if self.found() {
+            if self.found(body) {
                 return;
             }
         }
         if forever {
-            self.looking = true;
+            self.looking = Some(body.to_vec());
         } else {
             self.answer(&[0x4b, 0x00]);
         }
     }
 
-    fn look_on(&mut self) {
-        self.looking = !self.found();
-    }
-
     /// One try; answers when it finds a card.
-    fn found(&mut self) -> bool {
-        let Some(card) = activate(&self.field) else {
+    fn found(&mut self, body: &[u8]) -> bool {
+        let kind = body.get(2..).unwrap_or_default();
+        let Some(target) = reader::find(&self.field, kind) else {
             return false;
         };
-        let [low, high] = card.atqa;
-        let length = u8::try_from(card.uid.len()).unwrap_or(0);
-        let mut answer = vec![0x4b, 0x01, 0x01, high, low, card.sak, length];
-        answer.extend(&card.uid);
-        if self.auto_rats && card.sak & 0x20 != 0 {
-            answer.extend([0x05, 0x75, 0x77, 0x81, 0x02]); // as a DESFire answers to a RATS
+        let mut answer = vec![0x4b, 0x01, 0x01];
+        answer.extend(target.description);
+        if self.auto_rats && target.speaks_iso_dep {
+            let activated = IsoDep::activate(&self.field);
+            let (card, ats) = activated.unzip();
+            self.card = card;
+            answer.extend(ats.unwrap_or_default());
         }
         self.answer(&answer);
         true
+    }
+
+    /// Gives a command to the activated card.
+    fn exchange(&mut self, apdu: &[u8]) {
+        let Some(card) = &mut self.card else {
+            return self.answer(&[0x41, 0x27]); // not in this state
+        };
+        match card.exchange(&self.field, apdu) {
+            Turn::Answer(answer) => self.answer(&[&[0x41, 0x00], &answer[..]].concat()),
+            Turn::Left => self.answer(&[0x41, 0x01]),
+            Turn::Broken => self.answer(&[0x41, 0x0b]),
+            Turn::Endless => {}
+        }
     }
 
     fn answer(&mut self, body: &[u8]) {

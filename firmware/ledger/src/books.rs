@@ -287,6 +287,7 @@ mod tests {
                 count: None,
                 octets: 0,
                 impressions: None,
+                confirmed_by: None,
                 charged,
             },
             _ => Entry::Interrupted {

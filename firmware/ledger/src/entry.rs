@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use platen_model::{
-    CardKey, Denied, JobId, JobNumber, Moment, PageCount, PrinterName, Source, UserId,
+    CardKey, Denied, Evidence, JobId, JobNumber, Moment, PageCount, PrinterName, Source, UserId,
 };
 
 use crate::frame::ChainHash;
@@ -52,6 +52,10 @@ pub enum Entry {
         octets: u64,
         /// Impressions that the printer confirmed; `None` when it says nothing.
         impressions: Option<u32>,
+        /// What that confirmation is worth; together with `impressions`. Missing in entries that were
+        /// written before there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confirmed_by: Option<Evidence>,
         /// Whether this is the job's one charge.
         charged: bool,
     },
@@ -229,4 +233,73 @@ pub struct SettledRelease {
     pub impressions: Option<u32>,
     /// Whether the job was charged by it.
     pub charged: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use platen_model::{Certainty, Sides};
+
+    use super::*;
+
+    /// An entry as it was written before it told how the impressions were confirmed.
+    #[derive(Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum Older {
+        Settled {
+            job: JobId,
+            number: JobNumber,
+            user: Option<UserId>,
+            printer: PrinterName,
+            attempt: u32,
+            outcome: Outcome,
+            count: Option<PageCount>,
+            octets: u64,
+            impressions: Option<u32>,
+            charged: bool,
+        },
+    }
+
+    fn cbor<T: Serialize>(value: &T) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        ciborium::into_writer(value, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn an_older_settlement_is_read_and_one_without_confirmation_is_written_like_it() {
+        let (job, number) = (JobId::from_parts(0, &[7; 10]), JobNumber(1));
+        let printer = PrinterName("office".to_owned());
+        let count = Some(PageCount::parsed(3, 1, Sides::OneSided, Certainty::Exact));
+        let older = cbor(&Older::Settled {
+            job,
+            number,
+            user: None,
+            printer: printer.clone(),
+            attempt: 1,
+            outcome: Outcome::Completed,
+            count: count.clone(),
+            octets: 9,
+            impressions: None,
+            charged: true,
+        });
+        let settled = |confirmed_by| Entry::Settled {
+            job,
+            number,
+            user: None,
+            printer: printer.clone(),
+            attempt: 1,
+            outcome: Outcome::Completed,
+            count: count.clone(),
+            octets: 9,
+            impressions: None,
+            confirmed_by,
+            charged: true,
+        };
+        let read: Entry = ciborium::from_reader(older.as_slice()).unwrap();
+        assert_eq!(read, settled(None));
+        assert_eq!(cbor(&settled(None)), older);
+        let confirmed = settled(Some(Evidence::PrinterJob));
+        let read: Entry = ciborium::from_reader(cbor(&confirmed).as_slice()).unwrap();
+        assert_eq!(read, confirmed);
+    }
 }

@@ -57,6 +57,7 @@ pub(crate) fn settled(number: u32, attempt: u32, charged: bool) -> Entry {
         count: Some(PageCount::parsed(3, 1, Sides::OneSided, Certainty::Exact)),
         octets: 1000,
         impressions: None,
+        confirmed_by: None,
         charged,
     }
 }

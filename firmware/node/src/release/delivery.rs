@@ -5,10 +5,10 @@
 use std::io::Read;
 
 use platen_hal::{
-    PanelSignal, PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending,
+    Confirmation, PanelSignal, PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending,
 };
 use platen_ledger::{Entry, LedgerError, Outcome};
-use platen_model::{Chain, Job, JobState, JobStateReason, PrinterName, UserId};
+use platen_model::{Chain, Evidence, Job, JobState, JobStateReason, PrinterName, UserId};
 use platen_spool::SpoolError;
 use thiserror::Error;
 
@@ -66,11 +66,7 @@ impl Release<'_> {
         for _ in 1..sendings {
             let body = self.shop.spool.body(self.job.number)?;
             let report = self.send(body, port.open(self.sending)?)?;
-            total.octets += report.octets;
-            total.impressions = total
-                .impressions
-                .zip(report.impressions)
-                .map(|(a, b)| a + b);
+            total = joined(total, report);
         }
         Ok(total)
     }
@@ -133,6 +129,7 @@ impl Release<'_> {
     pub(super) fn settle(&self, report: PortReport) {
         let count = self.shop.counter.count(self.job);
         let impressions = report.impressions.or(count.impressions).unwrap_or(0);
+        self.compare(report, count.impressions);
         let settled = self.append(Entry::Settled {
             job: self.job.id,
             number: self.job.number,
@@ -143,6 +140,7 @@ impl Release<'_> {
             count: Some(count),
             octets: report.octets,
             impressions: report.impressions,
+            confirmed_by: report.confirmed_by.map(evidence),
             charged: true,
         });
         if !settled {
@@ -157,10 +155,21 @@ impl Release<'_> {
         log::info!(job:% = self.job.number, printer = self.target.config.name, octets = report.octets; "job printed");
     }
 
+    /// The printer's own count stands; where the box counted otherwise, somebody may want to know.
+    fn compare(&self, report: PortReport, counted: Option<u32>) {
+        let (Some(confirmed), Some(way)) = (report.impressions, report.confirmed_by) else {
+            return;
+        };
+        if counted.is_some_and(|counted| counted != confirmed) {
+            log::warn!(job:% = self.job.number, printer = self.target.config.name, confirmed, counted:?, way:?; "printer counted otherwise than the box");
+        }
+    }
+
     pub(super) fn stop(&self, error: ReleaseError) {
         let number = self.job.number;
         match error {
-            ReleaseError::Canceled => self.cancel(),
+            // Whoever stands at the printer may cancel there what comes out.
+            ReleaseError::Canceled | ReleaseError::Port(PortError::Canceled) => self.cancel(),
             ReleaseError::Body(_) | ReleaseError::Spool(_) => {
                 log::error!(job:% = number, err:% = Chain(&error); "held job can't be read back; it is given up");
                 self.give_up();
@@ -231,6 +240,7 @@ impl Release<'_> {
             count: None,
             octets: 0,
             impressions: None,
+            confirmed_by: None,
             charged: false,
         }
     }
@@ -270,5 +280,58 @@ impl Release<'_> {
             }
         };
         self.shop.executor.spawn(removal).detach();
+    }
+}
+
+/// Two sendings of the same job in one report: confirmed only if both are, in the weaker way.
+fn joined(first: PortReport, second: PortReport) -> PortReport {
+    let both = first.impressions.zip(second.impressions);
+    let impressions = both.and_then(|(first, second)| first.checked_add(second));
+    let ways = first.confirmed_by.zip(second.confirmed_by);
+    let weaker = ways.map(
+        |(first, second)| match evidence(first) <= evidence(second) {
+            true => first,
+            false => second,
+        },
+    );
+    PortReport {
+        octets: first.octets.saturating_add(second.octets),
+        impressions,
+        confirmed_by: weaker.filter(|_| impressions.is_some()),
+    }
+}
+
+/// What a way of confirming is worth: reports of the job itself, or pages and counters of the
+/// printer while it printed.
+fn evidence(way: Confirmation) -> Evidence {
+    match way {
+        Confirmation::PjlJob | Confirmation::IppJob => Evidence::PrinterJob,
+        _ => Evidence::Counter,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(impressions: Option<u32>, confirmed_by: Option<Confirmation>) -> PortReport {
+        PortReport {
+            octets: 10,
+            impressions,
+            confirmed_by,
+        }
+    }
+
+    #[test]
+    fn sendings_are_added_up_and_are_worth_the_weaker_of_them() {
+        let job = report(Some(3), Some(Confirmation::PjlJob));
+        let counter = report(Some(2), Some(Confirmation::LifeCount));
+        let both = joined(job, counter);
+        assert_eq!((both.octets, both.impressions), (20, Some(5)));
+        assert_eq!(both.confirmed_by, Some(Confirmation::LifeCount));
+        for unsaid in [report(None, None), report(Some(u32::MAX), job.confirmed_by)] {
+            let both = joined(job, unsaid);
+            assert_eq!((both.impressions, both.confirmed_by), (None, None));
+        }
     }
 }

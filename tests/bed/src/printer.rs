@@ -23,6 +23,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 pub struct VirtualPrinter {
     program: Program,
     address: SocketAddr,
+    agent: Option<SocketAddr>,
     folder: PathBuf,
 }
 
@@ -51,17 +52,15 @@ impl VirtualPrinter {
             .arg(folder)
             .args(further);
         let mut program = Program::start("virtual-printer", command, folder)?;
-        let line = program.wait_for_line("listening ", START_LIMIT)?;
-        let address = line
-            .strip_prefix("listening ")
-            .and_then(|text| text.trim().parse().ok())
-            .ok_or_else(|| BedError::Answer {
-                from: "the virtual printer".to_owned(),
-                answer: line.clone(),
-            })?;
+        let address = announced(&mut program, "listening ")?;
+        let agent = match further.contains(&"--snmp") {
+            true => Some(announced(&mut program, "snmp ")?),
+            false => None,
+        };
         Ok(Self {
             program,
             address,
+            agent,
             folder: folder.to_owned(),
         })
     }
@@ -70,6 +69,12 @@ impl VirtualPrinter {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The SNMP agent's address, if it was started with `--snmp`.
+    #[must_use]
+    pub fn agent(&self) -> Option<SocketAddr> {
+        self.agent
     }
 
     /// The URI for a printer in the node's configuration, as in `socket://127.0.0.1:8910`.
@@ -193,6 +198,14 @@ impl VirtualPrinter {
     pub fn stop(mut self) -> Result<(), BedError> {
         self.program.stop().map(drop)
     }
+}
+
+/// The address in a line that the program prints when it is ready.
+fn announced(program: &mut Program, word: &str) -> Result<SocketAddr, BedError> {
+    let line = program.wait_for_line(word, START_LIMIT)?;
+    let address = line.strip_prefix(word).map(str::trim);
+    let address = address.and_then(|text| text.parse().ok());
+    address.ok_or_else(|| unexpected(&line))
 }
 
 fn unexpected(answer: &str) -> BedError {

@@ -18,10 +18,11 @@ const HELP: &str = "\
 platen-virtual-printer: a printer in software
 
   platen-virtual-printer [--listen ADDRESS] [--folder DIR] [--control SOCKET]
-                         [--resolution DPI] [--no-render] [--stay]
+                         [--snmp ADDRESS] [--resolution DPI] [--no-render] [--stay]
   platen-virtual-printer --control SOCKET --send 'COMMAND'
 
   --listen ADDRESS   RAW port, default 127.0.0.1:9100; port 0 takes a free one
+  --snmp ADDRESS     SNMP agent (UDP), community `public`; without it there is none
   --folder DIR       where jobs and pages go, default `printer`
   --control SOCKET   Unix socket for commands, default DIR/control.sock
   --resolution DPI   of the PNG pages, default 100
@@ -36,9 +37,12 @@ Commands:
   jam [N]  paper-out [N]  cover-open [N]  stall [N]   at once, or N bytes into a job
   unplug  plug   close the port and break connections; open it again
   clear          ready again, plugged in
+  toner PERCENT  life COUNT  unit N  bits N   what the SNMP agent tells: supply, counter and its
+                 unit (7 impressions, 8 sheets), further error bits as one number
+  agent-good  agent-silent  agent-garbage     how it behaves
   status  jobs   one line of JSON
 
-When it is ready it prints `listening ADDRESS`. SIGTERM, SIGINT or the end of standard input
+When it is ready it prints `snmp ADDRESS`, if it has an agent, and `listening ADDRESS`. SIGTERM, SIGINT or the end of standard input
 end it.
 ";
 
@@ -70,10 +74,12 @@ fn parse(args: impl Iterator<Item = OsString>) -> Result<Option<Options>, lexopt
     let mut parser = lexopt::Parser::from_args(args);
     let mut listen = SocketAddr::from(([127, 0, 0, 1], 9100));
     let (mut folder, mut control) = (PathBuf::from("printer"), None);
+    let mut snmp = None;
     let (mut resolution_dpi, mut rendering, mut stay, mut send) = (100, true, false, None);
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Long("listen") => listen = parser.value()?.parse()?,
+            Arg::Long("snmp") => snmp = Some(parser.value()?.parse()?),
             Arg::Long("folder") => folder = parser.value()?.into(),
             Arg::Long("control") => control = Some(PathBuf::from(parser.value()?)),
             Arg::Long("resolution") => resolution_dpi = parser.value()?.parse()?,
@@ -87,6 +93,7 @@ fn parse(args: impl Iterator<Item = OsString>) -> Result<Option<Options>, lexopt
     let control = control.unwrap_or_else(|| folder.join("control.sock"));
     let settings = Settings {
         listen,
+        snmp,
         folder,
         control,
         resolution_dpi,
@@ -112,6 +119,9 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let printer = Printer::start(settings)
         .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
     let mut out = io::stdout().lock();
+    if let Some(agent) = printer.agent() {
+        writeln!(out, "snmp {agent}")?;
+    }
     writeln!(out, "listening {}", printer.address())?;
     out.flush()?;
     if !options.stay {

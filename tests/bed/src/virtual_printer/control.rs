@@ -11,6 +11,7 @@ use std::thread;
 
 use super::Condition;
 use super::device::Device;
+use super::snmp::Manner;
 
 /// Longest command line, bytes.
 const LINE_LIMIT: u64 = 1024;
@@ -57,13 +58,20 @@ fn carry_out(line: &str, device: &Device) -> String {
     let after = match words.next().map(str::parse::<u64>) {
         None => 0,
         Some(Ok(after)) => after,
-        Some(Err(_)) => return "error a number of bytes is wanted".to_owned(),
+        Some(Err(_)) => return "error a number is wanted".to_owned(),
     };
     let set = |condition| {
         device.set_condition(condition, after);
         "ok".to_owned()
     };
     match command {
+        "life" | "unit" | "toner" | "bits" => match device.set_fact(command, after) {
+            true => "ok".to_owned(),
+            false => "error the number is too large".to_owned(),
+        },
+        "agent-good" => agent(device, Manner::Good),
+        "agent-silent" => agent(device, Manner::Silent),
+        "agent-garbage" => agent(device, Manner::Garbage),
         "jam" => set(Condition::Jam),
         "paper-out" => set(Condition::PaperOut),
         "cover-open" => set(Condition::CoverOpen),
@@ -78,6 +86,11 @@ fn carry_out(line: &str, device: &Device) -> String {
         "jobs" => json(&device.jobs()),
         _ => format!("error unknown command `{command}`"),
     }
+}
+
+fn agent(device: &Device, manner: Manner) -> String {
+    device.set_agent(manner);
+    "ok".to_owned()
 }
 
 fn plug(device: &Device, plugged: bool) -> String {

@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Settings;
+use super::mib::Facts;
+use super::snmp::Manner;
 use crate::wait::{self, Stopwatch};
 
 /// Job records kept for the command `jobs`; older ones stay on disk.
@@ -88,6 +91,9 @@ pub struct JobRecord {
     pub ended: Option<Ended>,
     /// What the document is.
     pub format: Option<super::Format>,
+    /// Sides marked, copies counted; `None` until it is printed.
+    #[serde(default)]
+    pub impressions: Option<u32>,
     /// PNG pages made; `None` until rendering has ended, or if it failed.
     pub pages: Option<u32>,
     /// Why it could not be rendered.
@@ -109,6 +115,9 @@ pub struct PrinterStatus {
     pub receiving: u32,
     /// Pages made since the start.
     pub pages: u64,
+    /// Sides marked since the start, copies counted.
+    #[serde(default)]
+    pub impressions: u64,
 }
 
 /// What a connection may do next.
@@ -132,7 +141,33 @@ struct Inner {
     jobs: VecDeque<JobRecord>,
     job_count: u32,
     receiving: u32,
+    /// Jobs begun whose pages are not all out.
+    unfinished: u32,
     pages: u64,
+    impressions: u64,
+    agent: Agent,
+}
+
+/// What the SNMP agent shows beside the printer's own state.
+struct Agent {
+    manner: Manner,
+    /// Added to the sides marked; counters wrap.
+    life_base: u32,
+    counter_unit: i32,
+    toner: i32,
+    bits: u16,
+}
+
+impl Default for Agent {
+    fn default() -> Self {
+        Self {
+            manner: Manner::Good,
+            life_base: 4200,
+            counter_unit: 7,
+            toner: 80,
+            bits: 0,
+        }
+    }
 }
 
 pub(super) struct Device {
@@ -140,13 +175,15 @@ pub(super) struct Device {
     changed: Condvar,
     started: Stopwatch,
     pub(super) folder: PathBuf,
+    /// Resolution of the pages in dots per inch; `None` when none are made.
+    pub(super) resolution_dpi: Option<u32>,
     address: SocketAddr,
     renderer: Mutex<Option<SyncSender<JobRecord>>>,
 }
 
 impl Device {
     pub(super) fn new(
-        folder: PathBuf,
+        settings: &Settings,
         address: SocketAddr,
         renderer: SyncSender<JobRecord>,
     ) -> Self {
@@ -154,7 +191,8 @@ impl Device {
             inner: Mutex::default(),
             changed: Condvar::new(),
             started: Stopwatch::start(),
-            folder,
+            folder: settings.folder.clone(),
+            resolution_dpi: settings.rendering.then_some(settings.resolution_dpi),
             address,
             renderer: Mutex::new(Some(renderer)),
         }
@@ -188,6 +226,48 @@ impl Device {
     pub(super) fn condition(&self) -> (Condition, bool) {
         let inner = self.lock();
         (inner.condition, inner.receiving > 0)
+    }
+
+    /// How the SNMP agent behaves, and what it knows.
+    pub(super) fn agent(&self) -> (Manner, Facts) {
+        let inner = self.lock();
+        let agent = &inner.agent;
+        // The counter is the lower half of what was printed.
+        let marked = u32::try_from(inner.impressions & 0xffff_ffff).unwrap_or(0);
+        let facts = Facts {
+            condition: inner.condition,
+            printing: inner.unfinished > 0,
+            life_count: agent.life_base.wrapping_add(marked),
+            counter_unit: agent.counter_unit,
+            toner: agent.toner,
+            bits: agent.bits,
+        };
+        (agent.manner, facts)
+    }
+
+    pub(super) fn set_agent(&self, manner: Manner) {
+        self.change(|inner| inner.agent.manner = manner);
+    }
+
+    /// Sets one of the agent's numbers; false when there is none of that name, or it does not fit.
+    pub(super) fn set_fact(&self, name: &str, number: u64) -> bool {
+        let small = i32::try_from(number).ok();
+        self.change(|inner| {
+            let agent = &mut inner.agent;
+            match (name, small, u32::try_from(number), u16::try_from(number)) {
+                ("life", _, Ok(number), _) => agent.life_base = number,
+                ("unit", Some(number), _, _) => agent.counter_unit = number,
+                ("toner", Some(number), _, _) => agent.toner = number,
+                ("bits", _, _, Ok(number)) => agent.bits = number,
+                _ => return false,
+            }
+            true
+        })
+    }
+
+    /// One sheet is out with so many sides marked.
+    pub(super) fn count(&self, sides: u32) {
+        self.change(|inner| inner.impressions += u64::from(sides));
     }
 
     /// Sets a condition, at once or when the running or next job has brought `after` bytes.
@@ -240,7 +320,10 @@ impl Device {
 
     /// A job's bytes begin to arrive; [`Device::end_job`] follows.
     pub(super) fn begin_job(&self) {
-        self.change(|inner| inner.receiving += 1);
+        self.change(|inner| {
+            inner.receiving += 1;
+            inner.unfinished += 1;
+        });
     }
 
     /// Stores what is known about a job, on disk too.
@@ -257,6 +340,7 @@ impl Device {
                 inner.jobs.pop_front();
             }
             if job.done {
+                inner.unfinished = inner.unfinished.saturating_sub(1);
                 inner.pages += u64::from(job.pages.unwrap_or(0));
             }
         });
@@ -290,6 +374,7 @@ impl Device {
             jobs: inner.job_count,
             receiving: inner.receiving,
             pages: inner.pages,
+            impressions: inner.impressions,
         }
     }
 

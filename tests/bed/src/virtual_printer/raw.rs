@@ -14,7 +14,10 @@ use std::time::Duration;
 
 use super::device::{Device, Leave};
 use super::pjl::{self, Piece, Unwrapper};
+use super::render::render;
+use super::reports::{Effect, Name, Reports, job_report, page_report};
 use super::{Condition, Ended, JobRecord};
+use crate::process::chain;
 
 /// Connections at once; further ones are closed at once, as a busy printer would.
 const CONNECTIONS: usize = 32;
@@ -104,6 +107,7 @@ impl Arriving {
                 last_byte_unix_us: unix,
                 ended: None,
                 format: None,
+                impressions: None,
                 pages: None,
                 render_error: None,
                 done: false,
@@ -131,11 +135,13 @@ impl Arriving {
         self.wire.write_all(bytes)
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        self.wire.flush()?;
+        self.document.as_mut().map_or(Ok(()), BufWriter::flush)
+    }
+
     fn end(mut self, ended: Ended, device: &Device) -> io::Result<()> {
-        let flushed = self.wire.flush().and_then(|()| {
-            let document = self.document.as_mut();
-            document.map_or(Ok(()), |file| file.flush())
-        });
+        let flushed = self.flush();
         self.record.ended = Some(ended);
         device.end_job(self.record);
         flushed
@@ -150,8 +156,7 @@ struct Connection<'a> {
     header: Vec<u8>,
     received: u64,
     job: Option<Arriving>,
-    /// The condition last told, if the sender wants to hear of changes.
-    told: Option<Condition>,
+    reports: Reports,
 }
 
 impl<'a> Connection<'a> {
@@ -166,7 +171,7 @@ impl<'a> Connection<'a> {
             header: Vec::new(),
             received: 0,
             job: None,
-            told: None,
+            reports: Reports::default(),
         })
     }
 
@@ -243,16 +248,69 @@ impl<'a> Connection<'a> {
 
     fn answer(&mut self, command: &str) -> io::Result<()> {
         let (condition, printing) = self.device.condition();
-        let upper = command.to_ascii_uppercase().replace(' ', "");
-        if upper.starts_with("USTATUSDEVICE=") {
-            self.told = (!upper.ends_with("=OFF")).then_some(condition);
-        } else if upper == "USTATUSOFF" {
-            self.told = None;
+        match self.reports.command(command, condition) {
+            Effect::Nothing => {}
+            Effect::Tell(report) => self.back_channel(&report)?,
+            Effect::Print(end) => self.print(end)?,
         }
         let pages = self.device.status().pages;
         match pjl::answer(command, condition, printing, pages) {
             Some(answer) => self.back_channel(&answer),
             None => Ok(()),
+        }
+    }
+
+    /// Prints a job that is whole: renders it, lets its sheets out one after another while nothing
+    /// is in the way, and tells of each sheet and of the end to a sender that wants to hear of it.
+    fn print(&mut self, end: Option<Name>) -> io::Result<()> {
+        let Some(job) = &mut self.job else {
+            return Ok(());
+        };
+        job.flush()?;
+        if let Some(resolution_dpi) = self.device.resolution_dpi {
+            let stem = self
+                .device
+                .folder
+                .join(format!("job-{:03}", job.record.number));
+            let document = document_file(&self.device.folder, &job.record);
+            match render(&document, &stem, resolution_dpi) {
+                Ok(pages) => job.record.pages = Some(pages),
+                Err(error) => job.record.render_error = Some(chain(&error)),
+            }
+        }
+        let pages = job.record.pages;
+        let mut out = 0;
+        for sides in self.reports.sheets(pages.unwrap_or(0)) {
+            self.wait_clear()?;
+            self.device.count(sides);
+            out += sides;
+            if self.reports.pages {
+                self.back_channel(&page_report(out))?;
+            }
+        }
+        if let Some(job) = &mut self.job {
+            job.record.impressions = pages.map(|_| out);
+        }
+        let further = pages.map(|_| format!("PAGES={out}\r\nRESULT=OK\r\n"));
+        match end {
+            Some(name) => {
+                self.back_channel(&job_report("END", &name, &further.unwrap_or_default()))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until nothing keeps a sheet from coming out; a change of that is told meanwhile.
+    fn wait_clear(&mut self) -> io::Result<()> {
+        loop {
+            match self.device.leave(self.received, true, 1) {
+                Leave::Read(_) => {
+                    self.tell_change();
+                    return Ok(());
+                }
+                Leave::Wait => self.tell_change(),
+                Leave::End(_) => return Err(ErrorKind::ConnectionAborted.into()),
+            }
         }
     }
 
@@ -264,9 +322,9 @@ impl<'a> Connection<'a> {
     /// Unsolicited status (PJL `USTATUS DEVICE`): told when it changes. A stall tells nothing.
     fn tell_change(&mut self) {
         let (condition, printing) = self.device.condition();
-        let news = self.told.is_some_and(|told| told != condition);
+        let news = self.reports.told.is_some_and(|told| told != condition);
         if news && condition != Condition::Stall {
-            self.told = Some(condition);
+            self.reports.told = Some(condition);
             let _ = self.back_channel(&pjl::status("USTATUS DEVICE", condition, printing));
         }
     }

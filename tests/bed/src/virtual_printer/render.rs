@@ -109,10 +109,15 @@ impl Renderer {
         for mut job in &self.queue {
             let document = raw::document_file(&device.folder, &job);
             job.format = first_bytes(&document).ok().as_deref().map(Format::detect);
-            if self.rendering {
+            // Printed already where PJL told of its end.
+            if self.rendering && job.pages.is_none() && job.render_error.is_none() {
                 let pages = device.folder.join(format!("job-{:03}", job.number));
                 match render(&document, &pages, self.resolution_dpi) {
-                    Ok(pages) => job.pages = Some(pages),
+                    Ok(pages) => {
+                        job.pages = Some(pages);
+                        device.count(pages);
+                        job.impressions = Some(pages);
+                    }
                     Err(error) => job.render_error = Some(chain(&error)),
                 }
             }

@@ -25,7 +25,8 @@ const NATIVE: u8 = 0x91; // first status byte of a wrapped answer
 const TYPE_MASK: u8 = 0x0f; // the upper half tells chips from applets
 const TYPE_DESFIRE: u8 = 0x01;
 const TYPE_NTAG: u8 = 0x04;
-const MAJOR_MASK: u8 = 0x0f;
+const MAJOR_NO_AES: u8 = 0x00;
+const MAJOR_EV1: u8 = 0x01; // 12 is EV2, 33 EV3
 const MAJOR_NTAG_424: u8 = 0x30;
 
 /// What a card is, as it says itself; a wrong answer costs it the proof.
@@ -79,9 +80,9 @@ pub(crate) fn kind(card: &mut dyn CardChannel) -> Result<Kind, Stop> {
     }
     let [hardware, ..] = parts;
     Ok(match hardware.as_slice() {
-        [_, chip, _, major, ..] if chip & TYPE_MASK == TYPE_DESFIRE => match major & MAJOR_MASK {
-            0 => Kind::Other, // the first generation has no AES
-            1 => Kind::Desfire {
+        [_, chip, _, major, ..] if chip & TYPE_MASK == TYPE_DESFIRE => match *major {
+            MAJOR_NO_AES => Kind::Other,
+            MAJOR_EV1 => Kind::Desfire {
                 generation: Generation::Ev1,
             },
             _ => Kind::Desfire {

@@ -167,8 +167,12 @@ impl<'a, T: Transceiver> IsoDep<'a, T> {
                 self.spend(reply.took_us);
                 Ok(whole(&reply))
             }
-            Ok(None) | Err(ReaderError::Garbled { .. }) => {
-                self.spend(limit_us);
+            Ok(None) => {
+                self.spend(limit_us + air_us(frame.len()));
+                Ok(None)
+            }
+            Err(ReaderError::Garbled { .. }) => {
+                self.spend(limit_us + air_us(frame.len() + FRAME_MAX));
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -262,6 +266,11 @@ fn whole(reply: &Reply) -> Option<Vec<u8, FRAME_MAX>> {
     let sound = reply.clash == Clash::None && reply.last_bits == 0;
     let bytes = strip_crc(&reply.bytes).filter(|_| sound)?;
     Vec::from_slice(bytes).ok()
+}
+
+/// Time of so many bytes on the air at 106 kbit/s, parity included, and a little.
+fn air_us(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX).saturating_mul(100)
 }
 
 /// What a block is, and its content.

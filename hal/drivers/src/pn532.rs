@@ -70,6 +70,8 @@ const FRAME_OVERHEAD: usize = FRAME_MAX - frame::BODY_MAX + 2;
 /// Longest that a card may take for one answer, waiting time extensions included: the chip does
 /// those by itself, without end.
 const EXCHANGE_LIMIT_US: u32 = 150_000;
+/// And for all answers of one proof together.
+const SESSION_LIMIT_US: u32 = 250_000;
 
 /// What one call may cost. One access takes 0.4 ms on SPI at 1 MHz and 3 ms at the other links.
 #[derive(Debug)]
@@ -345,7 +347,11 @@ impl<L: Link, D: DelayNs, R: OutputPin> Pn532<L, D, R> {
         self.budget.accesses += PROOF_BUDGET.accesses;
         self.budget.wait_us += PROOF_BUDGET.wait_us;
         let mut proofs = core::mem::take(&mut self.proofs);
-        let verdict = proofs.ask(&mut Activated(self), &card.uid);
+        let mut channel = Activated {
+            chip: self,
+            left_us: SESSION_LIMIT_US,
+        };
+        let verdict = proofs.ask(&mut channel, &card.uid);
         self.proofs = proofs;
         verdict
     }
@@ -379,11 +385,13 @@ impl<L: Link, D: DelayNs, R: OutputPin> Pn532<L, D, R> {
 }
 
 /// The card that the chip has activated.
-struct Activated<'a, L, D, R>(&'a mut Pn532<L, D, R>);
+struct Activated<'a, L, D, R> {
+    chip: &'a mut Pn532<L, D, R>,
+    left_us: u32,
+}
 
 impl<L: Link, D: DelayNs, R: OutputPin> CardChannel for Activated<'_, L, D, R> {
     fn transmit(&mut self, apdu: &[u8], answer_max: usize) -> Result<Answer, ReaderError> {
-        let chip = &mut *self.0;
         let mut body = Body::new();
         let fits = body
             .extend_from_slice(&[IN_DATA_EXCHANGE, THE_CARD])
@@ -391,10 +399,15 @@ impl<L: Link, D: DelayNs, R: OutputPin> CardChannel for Activated<'_, L, D, R> {
         if !fits || body.extend_from_slice(apdu).is_err() {
             return Err(garbled("command is too long"));
         }
-        chip.begin(&body)?;
+        self.chip.begin(&body)?;
         let length = (answer_max + FRAME_OVERHEAD).min(FRAME_MAX);
-        let Some(answer) = chip.answer(&body, EXCHANGE_LIMIT_US, length)? else {
-            chip.abort()?;
+        let limit_us = EXCHANGE_LIMIT_US.min(self.left_us);
+        let before_us = self.chip.budget.wait_us;
+        let answer = self.chip.answer(&body, limit_us, length)?;
+        let waited_us = before_us.saturating_sub(self.chip.budget.wait_us);
+        self.left_us = self.left_us.saturating_sub(waited_us);
+        let Some(answer) = answer else {
+            self.chip.abort()?;
             return Err(garbled("card takes too long"));
         };
         match answer.as_slice() {

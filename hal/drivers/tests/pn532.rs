@@ -6,8 +6,9 @@
     reason = "a test that panics has failed"
 )]
 
+use platen_drivers::pn532::Kinds;
 use platen_drivers::{HsuLink, I2cLink, Pn532, SpiLink};
-use platen_hal::{CardReader, CardUid, ReaderError, TraceEvent};
+use platen_hal::{CardReader, CardUid, Proof, ReaderError, TraceEvent};
 use platen_hal_sim::{Card, Fault, Field, Pn532I2c, Pn532Spi, Pn532Uart, SimDelay, SimPin};
 use proptest::prelude::*;
 
@@ -366,5 +367,137 @@ proptest! {
         }
         let read = rig.poll().unwrap().unwrap();
         prop_assert!(cards.contains(&read));
+    }
+}
+
+/// A reader on `wire` that looks for every kind.
+fn for_all_kinds(wire: Wire) -> Rig {
+    let field = Field::new();
+    let delay = SimDelay::default();
+    let kinds = Kinds {
+        type_b: true,
+        felica: true,
+    };
+    let mut reader: Box<dyn CardReader> = match wire {
+        Wire::Spi => {
+            let link = SpiLink::new(Pn532Spi::new(&field));
+            Box::new(Pn532::new(link, delay.clone()).with_kinds(kinds))
+        }
+        Wire::I2c => {
+            let link = I2cLink::new(Pn532I2c::new(&field));
+            Box::new(Pn532::new(link, delay.clone()).with_kinds(kinds))
+        }
+        Wire::Uart => {
+            let link = HsuLink::new(Pn532Uart::new(&field));
+            Box::new(Pn532::new(link, delay.clone()).with_kinds(kinds))
+        }
+    };
+    reader.start().unwrap();
+    Rig {
+        field,
+        delay,
+        reader,
+    }
+}
+
+const PUPI: [u8; 4] = [0x51, 0xa2, 0xb3, 0xc4];
+const IDM: [u8; 8] = [0x01, 0x2e, 0x4c, 0xd2, 0x83, 0x9f, 0x6a, 0x15];
+
+#[test]
+fn type_b_and_felica_cards_are_read_where_they_are_looked_for() {
+    let cards = [
+        Card::type_b(PUPI).unwrap(),
+        Card::felica(IDM, 0x8008).unwrap(),
+        Card::new(uid(&[4, 1, 2, 3, 4, 5, 6])),
+    ];
+    for wire in WIRES {
+        let mut rig = for_all_kinds(wire);
+        for card in &cards {
+            assert!(rig.field.place_card(card.clone()));
+            for _ in 0..3 {
+                assert_eq!(rig.poll(), Ok(Some(card.uid().clone())), "{wire:?}");
+                assert_eq!(rig.reader.proof(), Proof::Weak);
+            }
+            rig.field.clear();
+            assert_eq!(rig.poll(), Ok(None), "{wire:?}");
+        }
+        let mut rig = started(wire);
+        for card in &cards[..2] {
+            assert!(rig.field.place_card(card.clone()));
+        }
+        assert_eq!(rig.poll(), Ok(None), "nobody looks for them");
+    }
+}
+
+#[test]
+fn a_type_b_card_whose_number_changes_is_refused() {
+    for wire in WIRES {
+        let mut rig = for_all_kinds(wire);
+        let card = Card::type_b(PUPI).unwrap().with_random_number();
+        assert!(rig.field.place_card(card));
+        for _ in 0..5 {
+            assert!(
+                matches!(rig.poll(), Err(ReaderError::Garbled { .. })),
+                "{wire:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_felica_number_that_was_drawn_for_the_moment_is_refused() {
+    let mut rig = for_all_kinds(Wire::Spi);
+    let drawn = [0x01, 0xfe, 1, 2, 3, 4, 5, 6];
+    assert!(rig.field.place_card(Card::felica(drawn, 0x12fc).unwrap()));
+    assert!(matches!(rig.poll(), Err(ReaderError::Garbled { .. })));
+}
+
+#[test]
+fn a_card_with_random_numbers_is_read_and_marked_though_it_changes() {
+    for wire in WIRES {
+        let mut rig = started(wire);
+        let card = Card::new(uid(&[4, 1, 2, 3])).with_random_number();
+        assert!(rig.field.place_card(card));
+        for _ in 0..3 {
+            assert!(rig.poll().unwrap().unwrap().is_random(), "{wire:?}");
+        }
+    }
+}
+
+#[test]
+fn a_chip_that_goes_while_it_looks_for_all_kinds_is_noticed() {
+    for wire in WIRES {
+        let card = Card::felica(IDM, 0x8008).unwrap();
+        let whole = {
+            let mut rig = for_all_kinds(wire);
+            assert!(rig.field.place_card(card.clone()));
+            let before = rig.field.transactions();
+            rig.poll().unwrap();
+            rig.field.transactions() - before
+        };
+        for at in 0..=whole {
+            let mut rig = for_all_kinds(wire);
+            assert!(rig.field.place_card(card.clone()));
+            rig.field.set_fault(Fault::GoneAfter(at));
+            if let Ok(found) = rig.poll() {
+                assert_eq!(found, Some(uid(&IDM)), "{wire:?}, gone at {at}");
+            }
+            assert!(is_lost(&rig.poll()), "{wire:?}, gone at {at}");
+        }
+    }
+}
+
+#[test]
+fn an_idle_poll_for_all_kinds_keeps_its_limit() {
+    for wire in WIRES {
+        let mut rig = for_all_kinds(wire);
+        let (accesses, ms) = (rig.field.transactions(), rig.delay.total_ms());
+        for _ in 0..100 {
+            assert_eq!(rig.poll(), Ok(None));
+        }
+        let each = (rig.field.transactions() - accesses) / 100;
+        let ms_each = (rig.delay.total_ms() - ms) / 100;
+        println!("idle poll for all kinds on {wire:?}: {each} accesses, {ms_each} ms waited");
+        assert!(each <= 24 && ms_each <= 100);
     }
 }

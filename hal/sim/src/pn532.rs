@@ -21,6 +21,7 @@ const SYNTAX_ERROR: [u8; 8] = [0, 0, 0xff, 0x01, 0xff, 0x7f, 0x81, 0];
 const FOR_EVER: u8 = 0xff;
 const ACK_AFTER: u8 = 1; // accesses from a command to its ACK
 const ANSWER_AFTER: u8 = 2; // and from there to its answer
+const ACCESS_US: u32 = 2_000; // what one access stands for, while a card takes its time
 const HEARD_MAX: usize = 512;
 
 /// What a host's bytes mean.
@@ -218,8 +219,15 @@ impl Chip {
         let Some(card) = &mut self.card else {
             return self.answer(&[0x41, 0x27]); // not in this state
         };
-        match card.exchange(&self.field, apdu) {
-            Turn::Answer(answer) => self.answer(&[&[0x41, 0x00], &answer[..]].concat()),
+        let turn = card.exchange(&self.field, apdu);
+        let later = u8::try_from(card.take_spent_us() / ACCESS_US).unwrap_or(u8::MAX);
+        match turn {
+            Turn::Answer(answer) => {
+                self.answer(&[&[0x41, 0x00], &answer[..]].concat());
+                if let Some((after, _)) = self.out.back_mut() {
+                    *after = after.saturating_add(later);
+                }
+            }
             Turn::Left => self.answer(&[0x41, 0x01]),
             Turn::Broken => self.answer(&[0x41, 0x0b]),
             Turn::Endless => {}

@@ -43,6 +43,25 @@ fn a_card_that_wants_time_without_end_costs_a_look_its_limit_and_no_more() {
 }
 
 #[test]
+fn a_card_that_takes_its_time_for_each_answer_is_no_reader_that_is_gone() {
+    for part in PARTS {
+        for work_us in [5_000, 20_000, 45_000, 75_000, 150_000] {
+            for lost in [0, 2] {
+                let mut rig = started(part, desfire_keys());
+                let card = Card::desfire(number(7), ev2()).with_waits(work_us, 0, 1);
+                rig.place(card.losing(lost));
+                let found = rig.poll();
+                let proved = found == Ok(Some(number(7))) && rig.is_proved();
+                let case = format!("{part:?} {work_us} {lost}: {found:?}");
+                assert!(proved || is_garbled(&found), "{case}");
+                assert!(proved || work_us > 5_000 || lost > 0, "{case}");
+                assert!(!proved || work_us < 150_000, "{case}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_slow_card_is_waited_for_as_long_as_it_said() {
     // Its frame waiting time is 77 ms, three answers fit into the limit of all.
     let mut rig = started(Part::Mfrc522, sun_keys());

@@ -80,6 +80,8 @@ fn felica(field: &Field, poll: &[u8]) -> Option<Target> {
 pub(super) struct IsoDep {
     toggle: bool,
     room: usize,
+    /// What the card took for its last answers.
+    spent_us: u32,
 }
 
 /// What came of a command.
@@ -102,8 +104,14 @@ impl IsoDep {
         let card = Self {
             toggle: false,
             room: room.min(64) - 3,
+            spent_us: 0,
         };
         Some((card, ats))
+    }
+
+    /// How long the card took for what it said last.
+    pub(super) fn take_spent_us(&mut self) -> u32 {
+        std::mem::take(&mut self.spent_us)
     }
 
     pub(super) fn exchange(&mut self, field: &Field, apdu: &[u8]) -> Turn {
@@ -144,10 +152,12 @@ impl IsoDep {
     }
 
     /// Carries one block over, with lost ones and wishes for time.
-    fn carry(&self, field: &Field, block: Vec<u8>, again: u8) -> Result<Vec<u8>, Turn> {
+    fn carry(&mut self, field: &Field, block: Vec<u8>, again: u8) -> Result<Vec<u8>, Turn> {
         let (mut next, mut lost) = (block.clone(), 0);
         for _ in 0..TURNS_MAX {
-            match say(field, &next) {
+            let heard = say(field, &next);
+            self.spent_us = self.spent_us.saturating_add(field.lock().takes_us);
+            match heard {
                 Some(heard) if heard.first() == Some(&0xf2) => next = heard,
                 // It has not heard the block.
                 Some(heard) if heard == [0xa2 | u8::from(!self.toggle)] => next.clone_from(&block),

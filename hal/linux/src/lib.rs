@@ -15,6 +15,7 @@ pub mod port;
 pub mod rpi;
 pub mod serial;
 pub mod switches;
+pub mod wedge;
 pub mod wiegand;
 
 pub use board::{Backend, Board, BoardError, LinePart, PanelPart, ReaderPart};
@@ -26,4 +27,5 @@ pub use panel::PanelHandle;
 pub use port::{FilePort, PortUriError, UsbPort};
 pub use serial::SerialPort;
 pub use switches::SwitchesHandle;
+pub use wedge::WedgeReader;
 pub use wiegand::WiegandReader;

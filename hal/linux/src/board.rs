@@ -23,7 +23,8 @@ use self::table::{Table, line_of};
 pub use self::fingerprint::{BmLiteLink, FingerprintKind, FingerprintPart};
 pub use self::panel::{KEYPAD_SIDE_MAX, KeypadPart, PanelPart, SwitchKind, SwitchPart};
 pub use self::reader::{
-    CardKinds, OsdpSecurity, Pn532Link, ReaderKind, ReaderPart, SPEED_MAX_HZ, WiegandPart,
+    OsdpPart, OsdpSecurity, Pn532Link, Pn532Part, ReaderKind, ReaderPart, SPEED_MAX_HZ, WedgePart,
+    WiegandPart,
 };
 pub use self::table::NAME_MAX;
 pub use self::wiring::{Backend, Bias, InputPart, LinePart, SpiPart, UartPart, chip_select};

@@ -6,13 +6,14 @@
 //! Simulated parts are the daemon's: opening one here is an error.
 
 mod advice;
-mod line;
+mod fingerprint;
 mod panel;
 mod reader;
 mod secrets;
 mod wire;
 
-pub use self::line::{BoardLine, LineFailed};
-pub use self::panel::open_lights;
+pub use self::fingerprint::open_fingerprint;
+pub use self::panel::{BoardLights, open_lights};
 pub use self::reader::open_reader;
-pub use self::secrets::{DesfireSecret, DeviceSecrets, Ntag424Secret, Secret};
+pub use self::secrets::{DeviceSecrets, kernel_random};
+pub use self::wire::OutputWire;

@@ -20,7 +20,7 @@ pub mod wiegand;
 
 pub use board::{Backend, Board, BoardError, LinePart, PanelPart, ReaderPart};
 pub use bus::{BusHandle, BusState};
-pub use device::{BoardLine, DeviceSecrets, Secret, open_lights, open_reader};
+pub use device::{DeviceSecrets, open_fingerprint, open_lights, open_reader};
 pub use keypad::KeypadHandle;
 pub use lines::{EdgeLines, InputLine, LineError, OutputLine};
 pub use panel::PanelHandle;

@@ -92,6 +92,12 @@ impl Retry {
     }
 }
 
+/// How many looks fit into `span`, rounded up.
+pub(crate) fn looks_in(span: Duration, interval: Duration) -> u16 {
+    let looks = span.as_millis().div_ceil(interval.as_millis().max(1));
+    u16::try_from(looks).unwrap_or(u16::MAX)
+}
+
 /// Takes a lock, also of a thread that panicked.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

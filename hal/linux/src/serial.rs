@@ -2,7 +2,7 @@
 //! A serial port of the kernel, raw, 8N1, without flow control, as a port of embedded-io. Reading
 //! takes what is there; writing waits [`WRITE_LIMIT`] at most.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -37,7 +37,8 @@ impl SerialPort {
     /// Opens a port at `baud` bits per second and drops what it has received before.
     ///
     /// # Errors
-    /// The system's own, also for a file that is no terminal and a rate that the port can't have.
+    /// The system's own, also for a file that is no terminal, a rate that the port can't have, and
+    /// a port that another program has locked (`flock`).
     pub fn open(path: &Path, baud: u32) -> io::Result<Self> {
         // Without NONBLOCK opening waits for a carrier; without NOCTTY a hang-up ends the daemon.
         let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -46,6 +47,12 @@ impl SerialPort {
             .write(true)
             .custom_flags(flags.bits().cast_signed())
             .open(path)?;
+        // Two programs at one port would each hear half of what comes.
+        match file.try_lock() {
+            Ok(()) => (),
+            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::ResourceBusy.into()),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
         let mut modes = tcgetattr(&file)?;
         modes.make_raw();
         modes.control_modes |= ControlModes::CLOCAL | ControlModes::CREAD;

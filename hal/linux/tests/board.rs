@@ -137,26 +137,22 @@ fn a_board_may_have_one_of_everything() {
     assert_eq!((wires.d0.line.line, wires.d1.line.line), (5, 6));
     assert_eq!(wires.d0.bias, Bias::PullUp);
     assert!(wires.led.as_ref().unwrap().active_low);
-    let ReaderKind::Osdp {
-        uart,
-        address,
-        secure,
-    } = &board.readers[2].kind
-    else {
+    let ReaderKind::Osdp(osdp) = &board.readers[2].kind else {
         panic!("no OSDP");
     };
-    assert_eq!((uart.baud, *address), (115_200, 0x65));
-    assert_eq!(*secure, OsdpSecurity::Install);
-    let ReaderKind::Wedge { vendor, .. } = &board.readers[3].kind else {
+    assert_eq!((osdp.uart.baud, osdp.address), (115_200, 0x65));
+    assert_eq!(osdp.secure, OsdpSecurity::Install);
+    assert!(osdp.ask_twice);
+    let ReaderKind::Wedge(wedge) = &board.readers[3].kind else {
         panic!("no wedge");
     };
-    assert_eq!(*vendor, Some(0x08ff));
-    let ReaderKind::Pn532 { link, cards, .. } = &board.readers[4].kind else {
+    assert_eq!(wedge.vendor, Some(0x08ff));
+    let ReaderKind::Pn532(chip) = &board.readers[4].kind else {
         panic!("no pn532");
     };
-    assert_eq!(*link, Pn532Link::I2c("/dev/i2c-1".into()));
-    assert!(cards.a && cards.b && cards.felica);
-    let FingerprintKind::BmLite { link, reset } = &board.fingerprints[0].kind else {
+    assert_eq!(chip.link, Pn532Link::I2c("/dev/i2c-1".into()));
+    assert!(chip.kinds.type_b && chip.kinds.felica);
+    let FingerprintKind::BmLite { link, reset, .. } = &board.fingerprints[0].kind else {
         panic!("no bm-lite");
     };
     let BmLiteLink::Spi { irq, .. } = link else {
@@ -294,10 +290,10 @@ fn a_number_may_have_underscores_and_be_hexadecimal() {
 fn a_pn532_names_its_link() {
     for name in ["spi", "i2c", "uart"] {
         let part = reader(&format!("{PN532}link = \"{name}\"\nbus = \"/dev/x\""));
-        let ReaderKind::Pn532 { link, .. } = part.kind else {
+        let ReaderKind::Pn532(chip) = part.kind else {
             panic!("no pn532");
         };
-        let found = match link {
+        let found = match chip.link {
             Pn532Link::Spi(_) => "spi",
             Pn532Link::I2c(_) => "i2c",
             Pn532Link::Uart(_) => "uart",

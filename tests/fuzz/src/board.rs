@@ -18,7 +18,7 @@ pub fn board(data: &[u8]) {
                 let real = reader.backend != Backend::Sim;
                 let bus = match &reader.kind {
                     ReaderKind::Mfrc522 { spi, .. } => Some(&spi.bus),
-                    ReaderKind::Osdp { uart, .. } => Some(&uart.bus),
+                    ReaderKind::Osdp(osdp) => Some(&osdp.uart.bus),
                     _ => None,
                 };
                 assert!(bus.is_none_or(|bus| bus.is_absolute() == real));

@@ -100,8 +100,8 @@ fn readers(board: &Board, taken: &mut Taken) -> Result<(), BoardError> {
                 taken.file(&spi.bus, at)?;
                 taken.outputs([reset], at)?;
             }
-            ReaderKind::Pn532 { link, reset, .. } => {
-                match link {
+            ReaderKind::Pn532(chip) => {
+                match &chip.link {
                     Pn532Link::Spi(spi) => taken.file(&spi.bus, at)?,
                     Pn532Link::Uart(uart) => taken.file(&uart.bus, at)?,
                     // The bus is for many chips, but this one has no choice of address.
@@ -110,22 +110,18 @@ fn readers(board: &Board, taken: &mut Taken) -> Result<(), BoardError> {
                     }
                     Pn532Link::I2c(_) => (),
                 }
-                taken.outputs([reset], at)?;
+                taken.outputs([&chip.reset], at)?;
             }
             ReaderKind::Wiegand(Some(wires)) => {
                 taken.inputs([&wires.d0, &wires.d1], at)?;
                 taken.outputs([&wires.led, &wires.beep], at)?;
             }
-            ReaderKind::Osdp { uart, .. } => taken.file(&uart.bus, at)?,
-            ReaderKind::Wedge {
-                vendor,
-                product,
-                device_name,
-            } if part.backend != Backend::Sim => {
-                let id = (vendor, product, device_name);
+            ReaderKind::Osdp(osdp) => taken.file(&osdp.uart.bus, at)?,
+            ReaderKind::Wedge(wedge) if part.backend != Backend::Sim => {
+                let id = (wedge.vendor, wedge.product, &wedge.device_name);
                 taken.claim(format!("the keyboard {id:x?}"), at)?;
             }
-            ReaderKind::Wiegand(None) | ReaderKind::Wedge { .. } => (),
+            ReaderKind::Wiegand(None) | ReaderKind::Wedge(_) => (),
         }
     }
     Ok(())
@@ -136,7 +132,7 @@ fn fingerprints(board: &Board, taken: &mut Taken) -> Result<(), BoardError> {
         let at = part.line;
         taken.name(&part.name, at)?;
         match &part.kind {
-            FingerprintKind::BmLite { link, reset } => {
+            FingerprintKind::BmLite { link, reset, .. } => {
                 match link {
                     BmLiteLink::Spi { spi, irq } => {
                         taken.file(&spi.bus, at)?;

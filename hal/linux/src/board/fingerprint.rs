@@ -4,6 +4,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use platen_drivers::bmlite;
+
 use super::BoardError;
 use super::table::Table;
 use super::wiring::{
@@ -17,6 +19,7 @@ const BM_LITE_BAUD: [u32; 4] = [115_200, 230_400, 460_800, 921_600];
 /// Multiples of 9600 up to the twelfth that a serial port can have, the usual one first.
 const EF01_BAUD: [u32; 5] = [57_600, 9_600, 19_200, 38_400, 115_200];
 const EF01_ADDRESS: RangeInclusive<u32> = 0..=u32::MAX;
+const CAPACITY: RangeInclusive<u32> = 1..=1_024;
 const POLL_MS: RangeInclusive<u32> = 50..=1_000;
 const POLL_DEFAULT_MS: u32 = 100;
 
@@ -45,6 +48,8 @@ pub enum FingerprintKind {
         link: BmLiteLink,
         /// Line of its reset pin.
         reset: Option<LinePart>,
+        /// Templates that it holds, which it does not tell by itself.
+        capacity: u16,
     },
     /// ZFM-20, R30x, R503 and AS608, which speak one protocol.
     Ef01 {
@@ -144,5 +149,12 @@ fn bm_lite(table: &mut Table<'_>, backend: Backend) -> Result<FingerprintKind, B
         Link::Uart => BmLiteLink::Uart(uart(table, backend, &BM_LITE_BAUD)?),
     };
     let reset = output(table, "reset", backend)?;
-    Ok(FingerprintKind::BmLite { link, reset })
+    let capacity = table.take("capacity");
+    let capacity = capacity.map(|item| item.number(&CAPACITY)).transpose()?;
+    let capacity = capacity.and_then(|capacity| u16::try_from(capacity).ok());
+    Ok(FingerprintKind::BmLite {
+        link,
+        reset,
+        capacity: capacity.unwrap_or(bmlite::CAPACITY),
+    })
 }

@@ -68,6 +68,9 @@ pub struct KeypadPart {
     pub layout: Vec<String>,
 }
 
+/// Why switches and pads are the kernel's.
+const NO_EDGES: &str = "it does not tell the edges of several lines in one order";
+
 const SWITCHES: [(&str, SwitchKind); 2] =
     [("tamper", SwitchKind::Tamper), ("door", SwitchKind::Door)];
 
@@ -103,7 +106,7 @@ pub(super) fn read(mut table: Table<'_>) -> Result<PanelPart, BoardError> {
 pub(super) fn read_switch(mut table: Table<'_>) -> Result<SwitchPart, BoardError> {
     let name = table.need("name", "what the switch is called")?.name()?;
     let kind = table.need("kind", "`tamper` or `door`")?.word(&SWITCHES)?;
-    let backend = backend(&mut table, None)?;
+    let backend = backend(&mut table, Some(NO_EDGES))?;
     let input = input(&mut table, "line", backend)?;
     if input.is_none() && backend != Backend::Sim {
         return Err(table.wrong("line", "is missing: the line that the switch is on"));
@@ -121,7 +124,7 @@ pub(super) fn read_switch(mut table: Table<'_>) -> Result<SwitchPart, BoardError
 
 pub(super) fn read_keypad(mut table: Table<'_>) -> Result<KeypadPart, BoardError> {
     let name = table.take("name").map(|item| item.name()).transpose()?;
-    let backend = backend(&mut table, None)?;
+    let backend = backend(&mut table, Some(NO_EDGES))?;
     let item = table.take("layout");
     let layout = match &item {
         Some(item) => layout(item)?,

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use platen_drivers::NumberFormat;
 use platen_drivers::number::ReadingKind;
+use platen_drivers::osdp::frame::Check;
+use platen_drivers::pn532::Kinds;
 
 use super::BoardError;
 use super::table::{Item, Table};
@@ -59,34 +61,50 @@ pub enum ReaderKind {
         reset: Option<LinePart>,
     },
     /// NXP PN532.
-    Pn532 {
-        /// How it is connected.
-        link: Pn532Link,
-        /// Line of its reset pin.
-        reset: Option<LinePart>,
-        /// Kinds of card it looks for.
-        cards: CardKinds,
-    },
-    /// A reader with D0 and D1.
+    Pn532(Pn532Part),
+    /// A reader with D0 and D1; without wires where it is simulated.
     Wiegand(Option<WiegandPart>),
     /// A reader on RS-485 that speaks OSDP.
-    Osdp {
-        /// Its line.
-        uart: UartPart,
-        /// Its address, 00 to 7eh.
-        address: u8,
-        /// What is asked of its secure channel.
-        secure: OsdpSecurity,
-    },
+    Osdp(OsdpPart),
     /// A USB reader that types.
-    Wedge {
-        /// USB vendor.
-        vendor: Option<u16>,
-        /// USB product.
-        product: Option<u16>,
-        /// The name that the kernel shows.
-        device_name: Option<String>,
-    },
+    Wedge(WedgePart),
+}
+
+/// A PN532.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pn532Part {
+    /// How it is connected.
+    pub link: Pn532Link,
+    /// Line of its reset pin.
+    pub reset: Option<LinePart>,
+    /// Kinds of card it looks for beside type A.
+    pub kinds: Kinds,
+}
+
+/// A reader that speaks OSDP.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OsdpPart {
+    /// Its line.
+    pub uart: UartPart,
+    /// Its address, 00 to 7eh.
+    pub address: u8,
+    /// How packets are checked.
+    pub check: Check,
+    /// What is asked of its secure channel.
+    pub secure: OsdpSecurity,
+    /// Whether a card in clear is asked for a second time.
+    pub ask_twice: bool,
+}
+
+/// A USB reader that types.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WedgePart {
+    /// USB vendor.
+    pub vendor: Option<u16>,
+    /// USB product.
+    pub product: Option<u16>,
+    /// The name that the kernel shows.
+    pub device_name: Option<String>,
 }
 
 /// How a PN532 is connected.
@@ -98,17 +116,6 @@ pub enum Pn532Link {
     I2c(PathBuf),
     /// Its UART.
     Uart(UartPart),
-}
-
-/// Kinds of card that a reader looks for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct CardKinds {
-    /// ISO/IEC 14443 type A.
-    pub a: bool,
-    /// ISO/IEC 14443 type B.
-    pub b: bool,
-    /// FeliCa.
-    pub felica: bool,
 }
 
 /// The lines of a Wiegand reader.
@@ -158,6 +165,8 @@ const SECURITY: [(&str, OsdpSecurity); 3] = [
     ("install", OsdpSecurity::Install),
 ];
 
+const CHECKS: [(&str, Check); 2] = [("crc", Check::Crc), ("sum", Check::Sum)];
+
 #[derive(Clone, Copy)]
 enum Link {
     Spi,
@@ -167,7 +176,7 @@ enum Link {
 
 const LINKS: [(&str, Link); 3] = [("spi", Link::Spi), ("i2c", Link::I2c), ("uart", Link::Uart)];
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 enum Card {
     A,
     B,
@@ -182,10 +191,10 @@ impl ReaderKind {
     pub fn part(&self) -> &'static str {
         match self {
             Self::Mfrc522 { .. } => "mfrc522",
-            Self::Pn532 { .. } => "pn532",
+            Self::Pn532(_) => "pn532",
             Self::Wiegand(_) => "wiegand",
-            Self::Osdp { .. } => "osdp",
-            Self::Wedge { .. } => "wedge",
+            Self::Osdp(_) => "osdp",
+            Self::Wedge(_) => "wedge",
         }
     }
 }
@@ -226,23 +235,28 @@ fn pn532(table: &mut Table<'_>, backend: Backend) -> Result<ReaderKind, BoardErr
         Link::I2c => Pn532Link::I2c(bus(table, backend, "/dev/i2c-1")?),
         Link::Uart => Pn532Link::Uart(uart(table, backend, &PN532_BAUD)?),
     };
-    let mut cards = CardKinds {
-        a: true,
-        b: false,
-        felica: false,
-    };
-    if let Some(item) = table.take("cards") {
-        cards.a = false;
-        for item in item.list(CARDS.len())? {
-            match item.word(&CARDS)? {
-                Card::A => cards.a = true,
-                Card::B => cards.b = true,
-                Card::Felica => cards.felica = true,
-            }
-        }
-    }
+    let kinds = table.take("cards").map(|item| kinds(&item)).transpose()?;
     let reset = output(table, "reset", backend)?;
-    Ok(ReaderKind::Pn532 { link, reset, cards })
+    Ok(ReaderKind::Pn532(Pn532Part {
+        link,
+        reset,
+        kinds: kinds.unwrap_or_default(),
+    }))
+}
+
+fn kinds(item: &Item<'_>) -> Result<Kinds, BoardError> {
+    let words = item.list(CARDS.len())?;
+    let cards: Vec<_> = words
+        .iter()
+        .map(|word| word.word(&CARDS))
+        .collect::<Result<_, _>>()?;
+    if !cards.contains(&Card::A) {
+        return Err(item.wrong("is without `a`, which the part always looks for"));
+    }
+    Ok(Kinds {
+        type_b: cards.contains(&Card::B),
+        felica: cards.contains(&Card::Felica),
+    })
 }
 
 fn wiegand(table: &mut Table<'_>, backend: Backend) -> Result<ReaderKind, BoardError> {
@@ -264,13 +278,16 @@ fn wiegand(table: &mut Table<'_>, backend: Backend) -> Result<ReaderKind, BoardE
 fn osdp(table: &mut Table<'_>, backend: Backend) -> Result<ReaderKind, BoardError> {
     let address = table.take("address");
     let address = address.map(|item| item.number(&OSDP_ADDRESS)).transpose()?;
-    let secure = table.take("secure");
-    let secure = secure.map(|item| item.word(&SECURITY)).transpose()?;
-    Ok(ReaderKind::Osdp {
+    let check = table.take("check").map(|item| item.word(&CHECKS));
+    let secure = table.take("secure").map(|item| item.word(&SECURITY));
+    let ask_twice = table.take("ask_twice").map(|item| item.bool());
+    Ok(ReaderKind::Osdp(OsdpPart {
         uart: uart(table, backend, &OSDP_BAUD)?,
         address: u8::try_from(address.unwrap_or(0)).unwrap_or(0),
-        secure: secure.unwrap_or_default(),
-    })
+        check: check.transpose()?.unwrap_or_default(),
+        secure: secure.transpose()?.unwrap_or_default(),
+        ask_twice: ask_twice.transpose()?.unwrap_or(true),
+    }))
 }
 
 fn wedge(table: &mut Table<'_>, backend: Backend) -> Result<ReaderKind, BoardError> {
@@ -287,11 +304,11 @@ fn wedge(table: &mut Table<'_>, backend: Backend) -> Result<ReaderKind, BoardErr
                        keyboard is the reader; any other must stay one";
         return Err(table.wrong("vendor", problem));
     }
-    Ok(ReaderKind::Wedge {
+    Ok(ReaderKind::Wedge(WedgePart {
         vendor,
         product,
         device_name,
-    })
+    }))
 }
 
 fn device_name(item: &Item<'_>) -> Result<String, BoardError> {
@@ -305,7 +322,7 @@ fn device_name(item: &Item<'_>) -> Result<String, BoardError> {
 
 fn interval(table: &mut Table<'_>, kind: &ReaderKind) -> Result<Duration, BoardError> {
     // The others report by themselves.
-    let asked = !matches!(kind, ReaderKind::Wiegand(_) | ReaderKind::Wedge { .. });
+    let asked = !matches!(kind, ReaderKind::Wiegand(_) | ReaderKind::Wedge(_));
     let item = if asked { table.take("poll_ms") } else { None };
     let poll_ms = item.map(|item| item.number(&POLL_MS)).transpose()?;
     let poll_ms = poll_ms.unwrap_or(POLL_DEFAULT_MS);
@@ -313,15 +330,20 @@ fn interval(table: &mut Table<'_>, kind: &ReaderKind) -> Result<Duration, BoardE
 }
 
 fn number(table: &mut Table<'_>, kind: &ReaderKind) -> Result<NumberFormat, BoardError> {
-    let (wanted, words) = match kind {
-        ReaderKind::Mfrc522 { .. } | ReaderKind::Pn532 { .. } => (ReadingKind::Uid, "`uid`"),
-        ReaderKind::Wiegand(_) | ReaderKind::Osdp { .. } => {
-            (ReadingKind::Wiegand, "`wiegand=…` or `wiegand-raw=…`")
-        }
-        ReaderKind::Wedge { .. } => (ReadingKind::Text, "`hex`, `decimal=…` or `facility-card`"),
+    let (wanted, words): (&[ReadingKind], _) = match kind {
+        ReaderKind::Mfrc522 { .. } | ReaderKind::Pn532(_) => (&[ReadingKind::Uid], "`uid`"),
+        ReaderKind::Wiegand(_) => (&[ReadingKind::Wiegand], "`wiegand=…` or `wiegand-raw=…`"),
+        ReaderKind::Osdp(_) => (
+            &[ReadingKind::Wiegand, ReadingKind::Uid, ReadingKind::Text],
+            "`wiegand=…`, `wiegand-raw=…`, `uid`, or what a reader that types gives",
+        ),
+        ReaderKind::Wedge(_) => (
+            &[ReadingKind::Text],
+            "`hex`, `decimal=…` or `facility-card`",
+        ),
     };
     let Some(item) = table.take("number") else {
-        return if wanted == ReadingKind::Uid {
+        return if wanted == [ReadingKind::Uid] {
             Ok(NumberFormat::default())
         } else {
             Err(table.wrong("number", format!("is missing: it begins with {words}")))
@@ -332,12 +354,11 @@ fn number(table: &mut Table<'_>, kind: &ReaderKind) -> Result<NumberFormat, Boar
         line: item.line(),
         source,
     })?;
-    if format.kind() == wanted {
+    if wanted.contains(&format.kind()) {
         Ok(format)
     } else {
         let part = kind.part();
-        Err(item.wrong(format!(
-            "does not begin with {words}, which is what a {part} gives"
-        )))
+        let problem = format!("does not begin with {words}, which is what a {part} gives");
+        Err(item.wrong(problem))
     }
 }

@@ -11,6 +11,7 @@ use platen_hal::{CardReader, CardUid, DeviceEvent, ReaderError};
 
 use super::teller::Teller;
 use super::{ABSENCE, OpenError, OpenReader, Shared, lock};
+use crate::owner::looks_in;
 
 /// First pause before a reader that is gone is started again; it doubles from try to try.
 const RESTART_MIN: Duration = Duration::from_millis(100);
@@ -144,7 +145,7 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
         })?;
         self.failed_starts = 0;
         self.running = true;
-        lock(&self.teller).back();
+        self.answers();
         Ok(Duration::ZERO)
     }
 
@@ -175,7 +176,7 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
         if self.good_looks >= GOOD_LOOKS {
             self.pause = RESTART_MIN;
         }
-        lock(&self.teller).back();
+        self.answers();
         self.take_keys();
         Ok(self.after(look))
     }
@@ -194,6 +195,15 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
         pause
     }
 
+    /// Also behind a call that hung.
+    fn answers(&mut self) {
+        let mut state = lock(&self.shared.state);
+        state.running = true;
+        state.cause = None;
+        drop(state);
+        lock(&self.teller).back();
+    }
+
     fn gone(&mut self, fault: &Fault) -> Duration {
         self.running = false;
         self.good_looks = 0;
@@ -201,8 +211,11 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
             self.close();
         }
         let cause = fault.sentence();
+        let mut state = lock(&self.shared.state);
+        state.running = false;
+        state.cause = Some(cause.clone());
+        drop(state);
         lock(&self.teller).gone(&cause);
-        lock(&self.shared.state).cause = Some(cause);
         let pause = self.pause;
         self.pause = (pause * 2).min(RESTART_MAX);
         self.debounce.skip(looks_in(pause, self.interval));
@@ -242,20 +255,9 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
 
     fn publish(&mut self) {
         let trace = self.driver.reader().and_then(|reader| reader.trace());
-        let mut state = lock(&self.shared.state);
-        state.running = self.running;
-        if self.running {
-            state.cause = None;
-        }
         // One that was opened anew has seen nothing yet: what its predecessor saw stays.
         if let Some(trace) = trace.filter(|trace| trace.entries().next().is_some()) {
-            state.trace.clone_from(trace);
+            lock(&self.shared.state).trace.clone_from(trace);
         }
     }
-}
-
-/// How many looks fit into `span`, rounded up.
-fn looks_in(span: Duration, interval: Duration) -> u16 {
-    let looks = span.as_millis().div_ceil(interval.as_millis().max(1));
-    u16::try_from(looks).unwrap_or(u16::MAX)
 }

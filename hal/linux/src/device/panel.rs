@@ -3,27 +3,27 @@
 
 use platen_drivers::Lights;
 
-use super::line::BoardLine;
-use crate::board::{Backend, BoardError, PanelPart};
+use super::wire::{At, OutputWire};
+use crate::board::{BoardError, PanelPart};
+
+/// Lamps and buzzer on a board's lines.
+pub type BoardLights = Lights<OutputWire, OutputWire, OutputWire, OutputWire>;
 
 /// Opens the panel's lines, all off.
 ///
 /// # Errors
-/// [`BoardError::Device`] with the key; [`BoardError::Unusable`] for a simulated panel.
-pub fn open_lights(
-    part: &PanelPart,
-) -> Result<Lights<BoardLine, BoardLine, BoardLine>, BoardError> {
-    let at = part.line;
-    if part.backend == Backend::Sim {
-        return Err(BoardError::Unusable {
-            line: at,
-            key: "panel.backend",
-            problem: "is `sim`: there is nothing to open",
-        });
-    }
-    Ok(Lights::new(
-        BoardLine::open(at, "panel.red", part.red.as_ref(), false)?,
-        BoardLine::open(at, "panel.green", part.green.as_ref(), false)?,
-        BoardLine::open(at, "panel.buzzer", part.buzzer.as_ref(), false)?,
+/// [`BoardError::Device`] with the key; [`BoardError::Unusable`] for a panel of a backend that this
+/// build does not have.
+pub fn open_lights(part: &PanelPart) -> Result<BoardLights, BoardError> {
+    let at = At {
+        backend: part.backend,
+        line: part.line,
+        key: "panel.red",
+    };
+    Ok(Lights::with_blue(
+        OutputWire::open(at, part.red.as_ref(), false)?,
+        OutputWire::open(at.key("panel.green"), part.green.as_ref(), false)?,
+        OutputWire::open(at.key("panel.blue"), part.blue.as_ref(), false)?,
+        OutputWire::open(at.key("panel.buzzer"), part.buzzer.as_ref(), false)?,
     ))
 }

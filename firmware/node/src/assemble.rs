@@ -11,14 +11,10 @@ use std::time::Duration;
 use platen_auth::Directory;
 use platen_drivers::Lights;
 use platen_hal::{CardReader, DeviceEvent, Indicator as _, PanelSignal, PrinterPort};
-use platen_hal_linux::{Backend, Board, DeviceSecrets, FilePort, UsbPort, bus, panel};
+use platen_hal_linux::{Backend, Board, DeviceSecrets, bus, panel};
 use platen_hal_sim::SimPin;
 use platen_ledger::{Entry, Ledger, LedgerReport};
 use platen_model::{Clock, JobId, JobNumber};
-use platen_net::{
-    LprOptions, LprPort, PortScheme, PortUri, PortUriError, SnmpOptions, SnmpPort, SocketOptions,
-    SocketPort,
-};
 use platen_spool::{Spool, SpoolLimits};
 use platen_store::{Database, Disk, Keys, OpenOutcome, RealDisk};
 use smol::Executor;
@@ -26,7 +22,7 @@ use smol::channel::{Receiver, Sender};
 use uuid::Uuid;
 
 use crate::clock::SystemClock;
-use crate::config::{Config, PrinterConfig};
+use crate::config::Config;
 use crate::counting::Counter;
 use crate::devices::simulated::Simulator;
 use crate::devices::{Door, Outcomes};
@@ -34,8 +30,9 @@ use crate::intake::incoming::Incoming;
 use crate::intake::shown::ShownStates;
 use crate::node::{Node, Reader};
 use crate::panel::{Panel, ShowLights};
+use crate::ports::port;
 use crate::release::{self, Releases, Target, Workshop};
-use crate::start::{PrinterUriFault, StartError};
+use crate::start::StartError;
 
 /// Events of readers that wait to be handled; a tap past this is dropped and counted.
 const EVENTS: usize = 64;
@@ -215,78 +212,6 @@ fn start_printers(
         targets.push(target);
     }
     Ok(targets)
-}
-
-/// The printer's port, by the scheme of its URI. Nothing is opened yet.
-pub(crate) fn port(printer: &PrinterConfig) -> Result<Box<dyn PrinterPort>, StartError> {
-    let fault = |source: PrinterUriFault| StartError::PrinterUri {
-        name: printer.name.clone(),
-        source,
-    };
-    let stall = Duration::from_secs(printer.stall_s);
-    let uri = printer.uri.as_str();
-    match uri.split_once(':') {
-        Some(("usb", _)) => {
-            let port = UsbPort::new(uri, stall).map_err(|error| fault(error.into()))?;
-            Ok(Box::new(port))
-        }
-        Some(("file", _)) => {
-            let port = FilePort::new(uri).map_err(|error| fault(error.into()))?;
-            Ok(Box::new(port))
-        }
-        _ => {
-            let uri: PortUri = uri
-                .parse()
-                .map_err(|error: PortUriError| fault(error.into()))?;
-            let port = network_port(printer, uri.clone()).map_err(fault)?;
-            Ok(with_snmp(printer, port, &uri))
-        }
-    }
-}
-
-fn network_port(
-    printer: &PrinterConfig,
-    uri: PortUri,
-) -> Result<Box<dyn PrinterPort>, PrinterUriFault> {
-    let stall = Duration::from_secs(printer.stall_s);
-    match uri.scheme {
-        PortScheme::Socket => {
-            let options = SocketOptions {
-                stall,
-                pjl: printer.pjl_status,
-                job_reports: printer.reports_jobs(),
-                report: Duration::from_secs(printer.report_s),
-                ..SocketOptions::default()
-            };
-            Ok(Box::new(SocketPort::new(uri, options)))
-        }
-        PortScheme::Lpd => {
-            let options = LprOptions {
-                stall,
-                ..LprOptions::default()
-            };
-            Ok(Box::new(LprPort::new(uri, options)))
-        }
-        _ => Err(PortUriError::Scheme.into()),
-    }
-}
-
-/// The port, asked by SNMP too where that is set.
-fn with_snmp(
-    printer: &PrinterConfig,
-    port: Box<dyn PrinterPort>,
-    uri: &PortUri,
-) -> Box<dyn PrinterPort> {
-    let Some(community) = printer.snmp.clone() else {
-        return port;
-    };
-    let options = SnmpOptions {
-        community,
-        port: printer.snmp_port,
-        stall: Duration::from_secs(printer.stall_s),
-        report: Duration::from_secs(printer.report_s),
-    };
-    Box::new(SnmpPort::new(port, uri, options))
 }
 
 /// The board's lights and buzzer; a board without any shows nothing.

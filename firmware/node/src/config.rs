@@ -116,8 +116,15 @@ impl Default for SpoolConfig {
 pub(crate) struct PrinterConfig {
     /// Name in `ipp/push/<name>` and on screens.
     pub(crate) name: String,
-    /// `socket://host:port`, `usb:/dev/usb/lp0` or `file:/directory`.
+    /// `socket://host:port`, `lpd://host/queue`, `ipp://host/path`, `ipps://host/path`,
+    /// `usb:/dev/usb/lp0` or `file:/directory`.
     pub(crate) uri: String,
+    /// For `ipps:`: SHA-256 fingerprint of the printer's certificate, `sha256:` and 64 digits.
+    #[serde(default)]
+    pub(crate) tls_pin: Option<String>,
+    /// For `ipps:`, instead: file with the certificates of authorities that may vouch for it, PEM.
+    #[serde(default)]
+    pub(crate) tls_ca: Option<PathBuf>,
     /// Whether the printer speaks PJL: copies and two-sided printing of a PDF are then set by it.
     #[serde(default)]
     pub(crate) pjl: bool,
@@ -186,6 +193,16 @@ impl PrinterConfig {
     /// Whether a client may ask for two sides: the box must be able to pass the wish on.
     pub(crate) fn can_duplex(&self) -> bool {
         self.duplex && (self.pjl || self.is_ipp())
+    }
+
+    /// What is wrong with the keys of TLS.
+    fn tls_problem(&self) -> Option<&'static str> {
+        match (&self.tls_pin, &self.tls_ca) {
+            (None, None) => None,
+            (Some(_), Some(_)) => Some("set tls_pin or tls_ca, not both"),
+            _ => (!self.uri.starts_with("ipps:"))
+                .then_some("only an ipps: printer has a certificate"),
+        }
     }
 
     /// What is wrong with the SNMP keys.
@@ -264,6 +281,9 @@ impl Config {
             }
             if printer.formats.is_empty() {
                 return fault("printer.formats", "name at least one format");
+            }
+            if let Some(problem) = printer.tls_problem() {
+                return fault("printer.tls_pin", problem);
             }
             if let Some(problem) = printer.snmp_problem() {
                 return fault("printer.snmp", problem);

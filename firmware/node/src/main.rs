@@ -18,6 +18,7 @@ mod logger;
 mod maintenance;
 mod node;
 mod panel;
+mod ports;
 mod release;
 mod start;
 

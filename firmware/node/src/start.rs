@@ -14,7 +14,7 @@ use platen_hal_linux::{Board, BoardError};
 use platen_ledger::LedgerError;
 use platen_net::{
     AnnounceError, Announcement, Announcer, IdentityError, ListenError, Listener, NetLimits,
-    PortUriError, Running, Server, ServerIdentity,
+    PortUriError, Running, Server, ServerIdentity, TrustError,
 };
 use platen_spool::SpoolError;
 use platen_store::{DatabaseError, KeyError};
@@ -22,9 +22,10 @@ use smol::Executor;
 use smol::stream::StreamExt as _;
 use thiserror::Error;
 
-use crate::assemble::{assemble, port};
+use crate::assemble::assemble;
 use crate::config::{Config, ConfigError, Interfaces};
 use crate::node::Node;
+use crate::ports::port;
 use crate::release::RecoverError;
 use crate::{intake, local, maintenance};
 
@@ -47,12 +48,15 @@ pub(crate) enum StartError {
     #[error("the board file can't be used")]
     Board(#[from] BoardError),
     #[error(
-        "printer {name}: write its uri as socket://host:port, usb:/dev/usb/lp0 or file:/directory"
+        "printer {name}: write its uri as socket://host, lpd://host/queue, ipp://host/path, \
+         usb:/dev/usb/lp0 or file:/directory"
     )]
     PrinterUri {
         name: String,
         source: PrinterUriFault,
     },
+    #[error("printer {name}: tls_pin or tls_ca can't be used")]
+    PrinterTls { name: String, source: TrustError },
     #[error("the data directory can't be used")]
     Data(#[source] std::io::Error),
     #[error("another platend uses this data directory; stop it first")]

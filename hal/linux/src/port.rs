@@ -3,7 +3,7 @@
 
 mod file;
 mod usb;
-mod usb_ioctl;
+mod wanted;
 
 pub use file::FilePort;
 pub use usb::{DEFAULT_STALL, UsbPort};
@@ -23,6 +23,12 @@ pub enum PortUriError {
         uri: String,
         /// The scheme that was expected.
         scheme: &'static str,
+    },
+    /// Neither `auto` nor `?serial=…&model=…`.
+    #[error("printer URI {uri}: behind '?' stand serial=… or model=… or both, joined by '&'")]
+    Query {
+        /// The URI.
+        uri: String,
     },
     /// No absolute path.
     #[error("printer URI {uri} has no absolute path")]

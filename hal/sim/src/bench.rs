@@ -170,7 +170,9 @@ mod tests {
             ("", "write `NAME"),
             ("door", "knows: place"),
             ("door jump", "knows: place"),
-            ("door place", "number"),
+            ("door place", "knows: place"),
+            ("door place 01020304 gold", "kind"),
+            ("door place 04010203040506 desfire f48110 0 00", "key"),
             ("door place 12", "number"),
             ("door fault loud", "fault"),
         ] {
@@ -217,6 +219,21 @@ mod tests {
             assert_eq!(bench.run(line).as_deref(), Ok("done"), "{line}");
         }
         assert!(bench.run("door card 26 0102").is_err());
+    }
+
+    #[test]
+    fn cards_with_keys_are_held_to_a_reader() {
+        let bench = bench(SimPart::Cards(Field::new()));
+        let key = "00112233445566778899aabbccddeeff";
+        for line in [
+            format!("door place 04010203040506 desfire f48110 0 {key}"),
+            format!("door place 04010203040507 ntag424 2 {key}"),
+            "door place 08010203 random".to_owned(),
+            "door remove 04010203040506".to_owned(),
+            "door remove".to_owned(),
+        ] {
+            assert_eq!(bench.run(&line).as_deref(), Ok("done"), "{line}");
+        }
     }
 
     #[test]

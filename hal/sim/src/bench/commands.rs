@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What each kind of part can be told.
 
-use super::words::{bytes, fault, number, osdp_fault, uid, word};
+use super::words::{bytes, fault, key, number, osdp_fault, uid, word};
 use super::{BenchError, SimPart};
+use crate::card::{Card, Desfire, Ntag424};
 use crate::field::Field;
 use crate::finger::FingerField;
 use crate::keypad::{Contact, KeyMatrix};
@@ -22,8 +23,7 @@ pub(super) fn run(part: &SimPart, words: &[&str]) -> Result<(), BenchError> {
 
 fn cards(field: &Field, words: &[&str]) -> Result<(), BenchError> {
     match words {
-        ["place", number] => placed(field.place(&uid(number)?)),
-        ["place", ..] => Err(word("the card", "is a number, or a number and a kind")),
+        ["place", number, kind @ ..] => placed(field.place_card(card(number, kind)?)),
         ["remove"] => {
             field.clear();
             Ok(())
@@ -44,6 +44,33 @@ fn cards(field: &Field, words: &[&str]) -> Result<(), BenchError> {
             kind: "cards",
             known: "place, remove, fault, reset",
         }),
+    }
+}
+
+fn card(number_: &str, kind: &[&str]) -> Result<Card, BenchError> {
+    let uid = uid(number_)?;
+    match kind {
+        [] => Ok(Card::new(uid)),
+        ["random"] => Ok(Card::new(uid).with_random_number()),
+        ["desfire", application, slot, secret] => {
+            let digits = word(
+                "the application",
+                "is no number from 1 to ffffff in hexadecimal",
+            );
+            let application = u32::from_str_radix(application, 16).map_err(|_| digits)?;
+            let setup = Desfire::ev2(application);
+            let setup = setup.with_key(number("the key's number", slot)?, key(secret)?);
+            Ok(Card::desfire(uid, setup))
+        }
+        ["ntag424", slot, secret] => {
+            let setup = Ntag424::new();
+            let setup = setup.with_key(number("the key's number", slot)?, key(secret)?);
+            Ok(Card::ntag424(uid, setup))
+        }
+        _ => Err(word(
+            "the card",
+            "is a number, or a number and a kind; see `help`",
+        )),
     }
 }
 

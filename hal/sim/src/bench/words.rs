@@ -11,6 +11,9 @@ pub const HELP: &str = "\
 help                              this
 list                              the simulated parts
 CARDS  place UID                  hold a card to the reader: 4, 7 or 10 bytes in hexadecimal
+       place UID desfire APP N KEY  a DESFire EV2: application, number and AES key, hexadecimal
+       place UID ntag424 N KEY    an NTAG 424 DNA with this application key
+       place UID random           a card that says another number at each look
        remove [UID]               take it away, or all
 OSDP   card BITS HEX              hold a card of so many bits to the reader
        digits NUMBER              a card that is told as digits
@@ -46,6 +49,12 @@ pub(super) fn number<N: std::str::FromStr>(
 ) -> Result<N, BenchError> {
     text.parse()
         .map_err(|_| word(what, "is no number in range"))
+}
+
+/// An AES-128 key in hexadecimal.
+pub(super) fn key(text: &str) -> Result<[u8; 16], BenchError> {
+    let length = word("the key", "is not 16 bytes in hexadecimal");
+    bytes("the key", text)?.try_into().map_err(|_| length)
 }
 
 /// Hexadecimal of any length.

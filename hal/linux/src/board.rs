@@ -7,6 +7,7 @@
 mod doubles;
 mod fingerprint;
 mod panel;
+mod place;
 mod reader;
 mod table;
 mod wiring;

@@ -8,12 +8,14 @@
 mod advice;
 mod fingerprint;
 mod panel;
+mod probe;
 mod reader;
 mod secrets;
 mod wire;
 
 pub use self::fingerprint::open_fingerprint;
 pub use self::panel::{BoardLights, open_lights};
+pub use self::probe::{Finding, PROBE_LIMIT, probe};
 pub use self::reader::open_reader;
 pub use self::secrets::{DeviceSecrets, kernel_random};
 pub use self::wire::OutputWire;

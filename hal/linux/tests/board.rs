@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use platen_drivers::wedge::Ending;
 use platen_hal_linux::board::{
     Bias, BmLiteLink, FingerprintKind, OsdpSecurity, Pn532Link, ReaderKind, SwitchKind,
 };
@@ -49,6 +50,7 @@ part = "wedge"
 backend = "linux"
 vendor = 0x08ff
 product = 0x0009
+ending = "silence"
 number = "decimal=4 reverse"
 
 [[reader]]
@@ -143,10 +145,11 @@ fn a_board_may_have_one_of_everything() {
     assert_eq!((osdp.uart.baud, osdp.address), (115_200, 0x65));
     assert_eq!(osdp.secure, OsdpSecurity::Install);
     assert!(osdp.ask_twice);
-    let ReaderKind::Wedge(wedge) = &board.readers[3].kind else {
+    let ReaderKind::Wedge { keyboard, ending } = &board.readers[3].kind else {
         panic!("no wedge");
     };
-    assert_eq!(wedge.vendor, Some(0x08ff));
+    assert_eq!(keyboard.vendor, Some(0x08ff));
+    assert_eq!(*ending, Ending::Silence);
     let ReaderKind::Pn532(chip) = &board.readers[4].kind else {
         panic!("no pn532");
     };

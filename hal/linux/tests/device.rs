@@ -6,6 +6,7 @@ use std::error::Error;
 use std::path::Path;
 
 use platen_drivers::AesKey;
+use platen_hal_linux::device::probe;
 use platen_hal_linux::{
     Board, BoardError, DeviceSecrets, SerialPort, open_fingerprint, open_lights, open_reader,
 };
@@ -149,4 +150,34 @@ fn a_build_without_rppal_says_so() {
         &DeviceSecrets::default(),
     );
     assert!(error.to_string().contains("feature `rpi`"), "{error}");
+}
+
+#[test]
+fn a_board_is_tried_part_by_part_and_each_tells_its_own_fault() {
+    let (_near, path) = pseudo_terminal();
+    let board = board(&format!(
+        "[[reader]]\nname = \"sim\"\npart = \"mfrc522\"\nbackend = \"sim\"\n\
+         [[reader]]\nname = \"spi\"\npart = \"mfrc522\"\nbackend = \"linux\"\n\
+         bus = \"/dev/spidev9.7\"\n\
+         [[reader]]\nname = \"silent\"\npart = \"pn532\"\nlink = \"uart\"\nbackend = \"linux\"\n\
+         bus = \"{path}\"\n\
+         [[switch]]\nname = \"cover\"\nkind = \"tamper\"\nbackend = \"linux\"\n\
+         line = {{ chip = \"/dev/gpiochip99\", line = 1 }}\n\
+         [keypad]\nbackend = \"sim\"\n"
+    ));
+    let findings = probe(&board, &DeviceSecrets::default());
+    let names: Vec<_> = findings.iter().map(|part| part.name.as_str()).collect();
+    assert_eq!(names, ["sim", "spi", "silent", "cover", "keypad"]);
+    let problem = |name: &str| {
+        let part = findings.iter().find(|part| part.name == name).unwrap();
+        part.outcome.clone().unwrap_err()
+    };
+    assert!(findings[0].outcome.is_ok() && findings[4].outcome.is_ok());
+    assert!(problem("spi").contains("dtparam=spi=on"));
+    assert!(
+        problem("silent").contains("reader gone"),
+        "{}",
+        problem("silent")
+    );
+    assert!(problem("cover").contains("line 1 of /dev/gpiochip99"));
 }

@@ -117,11 +117,11 @@ fn readers(board: &Board, taken: &mut Taken) -> Result<(), BoardError> {
                 taken.outputs([&wires.led, &wires.beep], at)?;
             }
             ReaderKind::Osdp(osdp) => taken.file(&osdp.uart.bus, at)?,
-            ReaderKind::Wedge(wedge) if part.backend != Backend::Sim => {
-                let id = (wedge.vendor, wedge.product, &wedge.device_name);
+            ReaderKind::Wedge { keyboard, .. } if part.backend != Backend::Sim => {
+                let id = (keyboard.vendor, keyboard.product, &keyboard.device_name);
                 taken.claim(format!("the keyboard {id:x?}"), at)?;
             }
-            ReaderKind::Wiegand(None) | ReaderKind::Wedge(_) => (),
+            ReaderKind::Wiegand(None) | ReaderKind::Wedge { .. } => (),
         }
     }
     Ok(())

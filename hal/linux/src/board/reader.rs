@@ -10,6 +10,7 @@ use platen_drivers::NumberFormat;
 use platen_drivers::number::ReadingKind;
 use platen_drivers::osdp::frame::Check;
 use platen_drivers::pn532::Kinds;
+use platen_drivers::wedge::Ending;
 
 use super::BoardError;
 use super::table::{Item, Table};
@@ -67,7 +68,12 @@ pub enum ReaderKind {
     /// A reader on RS-485 that speaks OSDP.
     Osdp(OsdpPart),
     /// A USB reader that types.
-    Wedge(WedgePart),
+    Wedge {
+        /// Which keyboard it is.
+        keyboard: WedgePart,
+        /// How it ends what it types.
+        ending: Ending,
+    },
 }
 
 /// A PN532.
@@ -167,6 +173,8 @@ const SECURITY: [(&str, OsdpSecurity); 3] = [
 
 const CHECKS: [(&str, Check); 2] = [("crc", Check::Crc), ("sum", Check::Sum)];
 
+const ENDINGS: [(&str, Ending); 2] = [("key", Ending::Key), ("silence", Ending::Silence)];
+
 #[derive(Clone, Copy)]
 enum Link {
     Spi,
@@ -194,7 +202,7 @@ impl ReaderKind {
             Self::Pn532(_) => "pn532",
             Self::Wiegand(_) => "wiegand",
             Self::Osdp(_) => "osdp",
-            Self::Wedge(_) => "wedge",
+            Self::Wedge { .. } => "wedge",
         }
     }
 }
@@ -304,11 +312,15 @@ fn wedge(table: &mut Table<'_>, backend: Backend) -> Result<ReaderKind, BoardErr
                        keyboard is the reader; any other must stay one";
         return Err(table.wrong("vendor", problem));
     }
-    Ok(ReaderKind::Wedge(WedgePart {
-        vendor,
-        product,
-        device_name,
-    }))
+    let ending = table.take("ending").map(|item| item.word(&ENDINGS));
+    Ok(ReaderKind::Wedge {
+        keyboard: WedgePart {
+            vendor,
+            product,
+            device_name,
+        },
+        ending: ending.transpose()?.unwrap_or_default(),
+    })
 }
 
 fn device_name(item: &Item<'_>) -> Result<String, BoardError> {
@@ -322,7 +334,7 @@ fn device_name(item: &Item<'_>) -> Result<String, BoardError> {
 
 fn interval(table: &mut Table<'_>, kind: &ReaderKind) -> Result<Duration, BoardError> {
     // The others report by themselves.
-    let asked = !matches!(kind, ReaderKind::Wiegand(_) | ReaderKind::Wedge(_));
+    let asked = !matches!(kind, ReaderKind::Wiegand(_) | ReaderKind::Wedge { .. });
     let item = if asked { table.take("poll_ms") } else { None };
     let poll_ms = item.map(|item| item.number(&POLL_MS)).transpose()?;
     let poll_ms = poll_ms.unwrap_or(POLL_DEFAULT_MS);
@@ -337,7 +349,7 @@ fn number(table: &mut Table<'_>, kind: &ReaderKind) -> Result<NumberFormat, Boar
             &[ReadingKind::Wiegand, ReadingKind::Uid, ReadingKind::Text],
             "`wiegand=…`, `wiegand-raw=…`, `uid`, or what a reader that types gives",
         ),
-        ReaderKind::Wedge(_) => (
+        ReaderKind::Wedge { .. } => (
             &[ReadingKind::Text],
             "`hex`, `decimal=…` or `facility-card`",
         ),

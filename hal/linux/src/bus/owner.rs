@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use platen_drivers::{Debounce, Look};
 use platen_hal::{CardReader, CardUid, DeviceEvent, ReaderError};
+use platen_model::Chain;
 
 use super::teller::Teller;
 use super::{ABSENCE, OpenError, OpenReader, Shared, lock};
@@ -67,10 +68,7 @@ enum Fault {
 impl Fault {
     fn sentence(&self) -> String {
         match self {
-            Self::NotOpened(error) => match error.source() {
-                Some(source) => format!("{error}: {source}"),
-                None => error.to_string(),
-            },
+            Self::NotOpened(error) => Chain(error.as_ref()).to_string(),
             Self::Reader(error) => error.to_string(),
             Self::Bug => "the driver met a bug".to_owned(),
         }

@@ -4,7 +4,6 @@
 use linux_embedded_hal::Delay;
 use platen_drivers::osdp::Protection;
 use platen_drivers::pn532::link::Link;
-use platen_drivers::wedge::Ending;
 use platen_drivers::{HsuLink, I2cLink, Mfrc522, Osdp, OsdpConfig, Pn532, Renumbered, SpiLink};
 use platen_hal::CardReader;
 
@@ -53,13 +52,9 @@ pub fn open_reader(
         }
         ReaderKind::Wiegand(None) => Err(at.key("reader.d0").unusable("is missing")),
         ReaderKind::Osdp(osdp) => open_osdp(at, part, osdp, secrets),
-        ReaderKind::Wedge(wedge) => {
-            let ending = Ending::default();
-            Ok(Box::new(WedgeReader::open(
-                wedge,
-                part.number.clone(),
-                ending,
-            )))
+        ReaderKind::Wedge { keyboard, ending } => {
+            let reader = WedgeReader::open(keyboard, part.number.clone(), *ending);
+            Ok(Box::new(reader))
         }
     }
 }

@@ -54,7 +54,7 @@ build: deps ## Build everything, for work on it (TARGET=aarch64-unknown-linux-gn
 # The same programs for a guest of the test bed, built in a fraction of the time.
 .PHONY: guest-aarch64
 guest-aarch64:
-	@board/cross.sh aarch64-unknown-linux-gnu build --profile guest -p platen-node -p platen-ctl
+	@board/cross.sh aarch64-unknown-linux-gnu build --profile guest -p platen-node -p platen-ctl -p platen-guest
 
 release: deps ## Build everything, optimised
 	@$(CARGO) build --workspace --bins --release

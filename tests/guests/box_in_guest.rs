@@ -8,6 +8,7 @@ use std::time::Duration;
 use platen_bed::daemon::NodeConfig;
 use platen_bed::ipptool::IppTool;
 use platen_bed::qemu::{Guest, GuestOptions, Ran};
+use platen_bed::wait;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -15,6 +16,10 @@ use tempfile::TempDir;
 pub(crate) const CARD: &str = "04A1B2C3D4E5F6";
 /// A generous time for anything that a person would wait for, on an emulated processor.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// Looks into an empty field after which a card counts as taken away, and one more: 300 ms at one
+/// look every 80 ms.
+const ABSENCE_LOOKS: u64 = 6;
 
 const CONFIG: &str = "/run/platen/node.toml";
 const SOCKET: &str = "/run/platen/node.sock";
@@ -51,7 +56,6 @@ impl GuestBox {
         config.ipp = ([0, 0, 0, 0], 631).into();
         config.board = "/etc/platen/board.toml".into();
         config.pjl_status = false;
-        config.further = "stall_s = 5\n".to_owned();
         self.guest
             .output(&["/bin/mkdir", "-p", "/run/platen"])
             .unwrap();
@@ -111,12 +115,52 @@ impl GuestBox {
         );
     }
 
-    /// Holds the card to the reader until the panel shows `signal`; returns how long that took.
+    /// Holds the card to the reader until it is told and the panel shows `signal`; returns how long
+    /// that took.
     pub(crate) fn tap(&mut self, signal: &str) -> Duration {
+        let taps = self.counter("taps") + 1;
         self.guest.tell("chip", &format!("place {CARD}")).unwrap();
+        let told = self.wait_for(&["status"], &format!("[\"taps\",{taps}]"));
         let seen = self.wait_for(&["status"], &format!("\"panel\":\"{signal}\""));
         self.guest.tell("chip", "clear").unwrap();
-        seen.elapsed
+        self.await_looks(ABSENCE_LOOKS);
+        told.elapsed + seen.elapsed
+    }
+
+    /// Waits until the reader has looked this many times more.
+    fn await_looks(&mut self, looks: u64) {
+        let from = self.counter("polls");
+        wait::until("the reader's looks", SOON, || {
+            Ok((self.counter("polls") >= from + looks).then_some(()))
+        })
+        .unwrap();
+    }
+
+    /// A counter of the first reader.
+    fn counter(&mut self, name: &str) -> u64 {
+        let status = &self.ctl(&["status"])[0];
+        let counters = status["devices"][0]["counters"].as_array().unwrap();
+        let counter = counters.iter().find(|counter| counter[0] == name);
+        counter.and_then(|counter| counter[1].as_u64()).unwrap()
+    }
+
+    /// Waits until the printer has taken at least this many bytes since the paper was taken away.
+    pub(crate) fn await_octets(&mut self, octets: usize) {
+        let what = format!("{octets} bytes at the printer");
+        let guest = &mut self.guest;
+        let taken = wait::until(&what, SOON, || {
+            let taken: usize = guest.tell("printer", "octets")?.parse().unwrap_or(0);
+            Ok((taken >= octets).then_some(()))
+        });
+        taken.unwrap();
+    }
+
+    /// Waits until a simulated line is driven to `level`, as seen from outside the box.
+    pub(crate) fn light(&mut self, line: u32, level: &str) {
+        let value = format!("/run/lines/sim_gpio{line}/value");
+        self.guest
+            .wait_for(&["/bin/cat", &value], level, SOON)
+            .unwrap();
     }
 
     /// What has come to the printer since the last time.

@@ -5,6 +5,7 @@
 pub mod board;
 pub mod bus;
 pub mod device;
+pub mod finger;
 mod i2c_ioctl;
 pub mod keypad;
 pub mod lines;
@@ -21,6 +22,7 @@ pub mod wiegand;
 pub use board::{Backend, Board, BoardError, LinePart, PanelPart, ReaderPart};
 pub use bus::{BusHandle, BusState};
 pub use device::{DeviceSecrets, open_fingerprint, open_lights, open_reader};
+pub use finger::{FingerHandle, FingerReply, FingerRequest, FingerState};
 pub use keypad::KeypadHandle;
 pub use lines::{EdgeLines, InputLine, LineError, OutputLine};
 pub use panel::PanelHandle;

@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The thread of a fingerprint sensor, on the simulated parts; and an EF01 sensor at the kernel's
+//! serial port, a pseudo-terminal with the sensor's model at its other end.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use embedded_io::{Read, ReadReady, Write};
+use linux_embedded_hal::Delay;
+use platen_drivers::bmlite::wire::SpiWire;
+use platen_drivers::{BmLite, Ef01};
+use platen_hal::{DeviceEvent, EnrolStep, FingerLook, FingerprintSensor, ReaderError, SensorFacts};
+use platen_hal_linux::finger::{self, FingerRefusal, REQUESTS_MAX};
+use platen_hal_linux::{FingerHandle, FingerReply, FingerRequest, FingerState, SerialPort};
+use platen_hal_sim::{BmLiteSetup, BmLiteSpi, Ef01Setup, Ef01Uart, Fault, FingerField, SimDelay};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+const INTERVAL: Duration = Duration::from_millis(20);
+const DEADLINE: Duration = Duration::from_secs(10);
+
+fn sink(events: SyncSender<DeviceEvent>) -> impl FnMut(DeviceEvent) -> bool + Send {
+    move |event| events.try_send(event).is_ok()
+}
+
+fn ef01(field: &FingerField) -> Box<dyn FingerprintSensor> {
+    let port = Ef01Uart::new(field, Ef01Setup::r503());
+    Box::new(Ef01::new(port, SimDelay::default()))
+}
+
+fn bmlite(field: &FingerField) -> Box<dyn FingerprintSensor> {
+    let (spi, ready, reset) = BmLiteSpi::new(field, BmLiteSetup::default());
+    let wire = SpiWire::new(spi, ready);
+    Box::new(BmLite::with_reset(wire, SimDelay::default(), reset))
+}
+
+const PARTS: [fn(&FingerField) -> Box<dyn FingerprintSensor>; 2] = [ef01, bmlite];
+
+struct Rig {
+    field: FingerField,
+    finger: FingerHandle,
+    events: Receiver<DeviceEvent>,
+}
+
+/// A sensor that runs.
+fn rig(part: fn(&FingerField) -> Box<dyn FingerprintSensor>) -> Rig {
+    let field = FingerField::new();
+    let (sender, events) = sync_channel(16);
+    let finger = finger::spawn(part(&field), "door", sink(sender), INTERVAL).unwrap();
+    let rig = Rig {
+        field,
+        finger,
+        events,
+    };
+    assert_eq!(rig.event(), back());
+    rig
+}
+
+fn back() -> DeviceEvent {
+    DeviceEvent::ReaderBack {
+        reader: "door".to_owned(),
+    }
+}
+
+fn touch(slot: Option<u16>) -> DeviceEvent {
+    DeviceEvent::FingerPresented {
+        sensor: "door".to_owned(),
+        slot,
+    }
+}
+
+fn next<T>(receiver: &Receiver<T>) -> T {
+    receiver.recv_timeout(DEADLINE).expect("something in time")
+}
+
+fn await_that(what: impl Fn() -> bool) {
+    let pause = sync_channel::<()>(0);
+    for _ in 0..2_000 {
+        if what() {
+            return;
+        }
+        let _ = pause.1.recv_timeout(Duration::from_millis(5));
+    }
+    panic!("state not reached");
+}
+
+impl Rig {
+    fn event(&self) -> DeviceEvent {
+        next(&self.events)
+    }
+
+    fn await_state(&self, what: impl Fn(&FingerState) -> bool) {
+        await_that(|| what(&self.finger.state()));
+    }
+
+    /// Waits for some more looks.
+    fn await_looks(&self, looks: u64) {
+        let seen = self.finger.state().trace.counters.polls;
+        self.await_state(|state| state.trace.counters.polls >= seen + looks);
+    }
+
+    fn ask(&self, request: FingerRequest) -> Receiver<FingerReply> {
+        self.finger.ask(request).unwrap()
+    }
+
+    fn answer(&self, request: FingerRequest) -> FingerReply {
+        next(&self.ask(request))
+    }
+
+    /// Enrols as a person would: lays and lifts as it is told.
+    fn enrol(&self, slot: u16, finger: u32) -> Vec<EnrolStep> {
+        let replies = self.ask(FingerRequest::Enrol { slot });
+        let mut steps = Vec::new();
+        loop {
+            let FingerReply::Step(step) = next(&replies) else {
+                panic!("enrolment failed after {steps:?}");
+            };
+            steps.push(step);
+            match step {
+                EnrolStep::Touch { .. } => self.field.lay(finger),
+                EnrolStep::Stored => return steps,
+                _ => self.field.lift(),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_touch_is_one_event_however_long_the_finger_lies_there() {
+    for part in PARTS {
+        let rig = rig(part);
+        rig.field.teach(3, 1);
+        rig.field.lay(1);
+        assert_eq!(rig.event(), touch(Some(3)));
+        rig.await_looks(20);
+        assert_eq!(rig.events.try_recv(), Err(TryRecvError::Empty));
+        rig.field.lift();
+        rig.await_looks(20);
+        rig.field.lay(2);
+        assert_eq!(rig.event(), touch(None));
+        rig.field.lift();
+        rig.await_looks(20);
+        rig.field.lay(1);
+        assert_eq!(rig.event(), touch(Some(3)));
+        rig.await_state(|state| state.touches == 3);
+    }
+}
+
+#[test]
+fn a_poor_finger_is_no_event_until_it_can_be_read() {
+    for part in PARTS {
+        let rig = rig(part);
+        rig.field.teach(3, 1);
+        rig.field.lay_poor();
+        rig.await_state(|state| state.trace.counters.fingers_poor > 3);
+        assert_eq!(rig.events.try_recv(), Err(TryRecvError::Empty));
+        rig.field.lay(1);
+        assert_eq!(rig.event(), touch(Some(3)));
+    }
+}
+
+#[test]
+fn a_finger_is_enrolled_verified_moved_and_deleted_while_the_thread_looks() {
+    for part in PARTS {
+        let rig = rig(part);
+        let steps = rig.enrol(4, 1);
+        assert_eq!(
+            steps.first(),
+            Some(&EnrolStep::Touch {
+                left: steps.len().div_ceil(2) as u8
+            })
+        );
+        assert_eq!(
+            rig.answer(FingerRequest::Slots),
+            FingerReply::Slots(vec![4])
+        );
+        // The finger that was enrolled still lies there: that is no touch.
+        rig.await_looks(20);
+        assert_eq!(rig.events.try_recv(), Err(TryRecvError::Empty));
+        rig.field.lift();
+        rig.await_looks(20);
+
+        let verified = rig.ask(FingerRequest::Verify { slot: 4 });
+        rig.await_looks(5);
+        assert_eq!(verified.try_recv(), Err(TryRecvError::Empty));
+        rig.field.lay(1);
+        let reply = next(&verified);
+        assert!(
+            matches!(reply, FingerReply::Look(FingerLook::Known { slot: 4, .. })),
+            "{reply:?}"
+        );
+        rig.field.lay(2);
+        let reply = rig.answer(FingerRequest::Verify { slot: 4 });
+        assert_eq!(reply, FingerReply::Look(FingerLook::Unknown));
+
+        let FingerReply::Template(template) = rig.answer(FingerRequest::Template { slot: 4 })
+        else {
+            panic!("no template");
+        };
+        let slot = 9;
+        let put = FingerRequest::PutTemplate { slot, template };
+        assert_eq!(rig.answer(put), FingerReply::Done);
+        assert!(rig.field.knows(9, 1));
+        let delete = FingerRequest::Delete { slot: 4 };
+        assert_eq!(rig.answer(delete), FingerReply::Done);
+        rig.field.lift();
+        rig.await_looks(20);
+        rig.field.lay(1);
+        assert_eq!(rig.event(), touch(Some(9)));
+        assert_eq!(rig.answer(FingerRequest::DeleteAll), FingerReply::Done);
+        assert!(rig.field.slots().is_empty());
+    }
+}
+
+#[test]
+fn requests_that_the_sensor_refuses_leave_it_running() {
+    for part in PARTS {
+        let rig = rig(part);
+        rig.field.teach(4, 1);
+        for request in [
+            FingerRequest::Enrol { slot: 4 },
+            FingerRequest::Enrol { slot: 9_000 },
+            FingerRequest::Verify { slot: 5 },
+            FingerRequest::Template { slot: 5 },
+            FingerRequest::PutTemplate {
+                slot: 5,
+                template: vec![1, 2, 3],
+            },
+        ] {
+            let told = format!("{request:?}");
+            let reply = rig.answer(request);
+            let refused = matches!(reply, FingerReply::Failed(ReaderError::Refused { .. }));
+            assert!(refused, "{told}: {reply:?}");
+        }
+        rig.await_state(|state| state.requests_failed == 5 && state.running);
+        rig.await_looks(20);
+        rig.field.lay(1);
+        assert_eq!(rig.event(), touch(Some(4)));
+    }
+}
+
+#[test]
+fn an_enrolment_that_nobody_waits_for_is_given_up() {
+    let rig = rig(ef01);
+    let replies = rig.ask(FingerRequest::Enrol { slot: 4 });
+    assert_eq!(
+        next(&replies),
+        FingerReply::Step(EnrolStep::Touch { left: 2 })
+    );
+    drop(replies);
+    rig.field.lay(1);
+    rig.await_state(|state| state.requests_failed == 1);
+    rig.field.lift();
+    rig.await_looks(20);
+    rig.field.lay(1);
+    assert_eq!(rig.event(), touch(None));
+    assert!(rig.field.slots().is_empty());
+}
+
+#[test]
+fn more_requests_than_are_kept_are_refused_at_once() {
+    let rig = rig(ef01);
+    let _enrolment = rig.ask(FingerRequest::Enrol { slot: 4 });
+    rig.await_state(|state| state.trace.counters.polls > 2);
+    let mut waiting = Vec::new();
+    let refusal = loop {
+        match rig.finger.ask(FingerRequest::Slots) {
+            Ok(replies) => waiting.push(replies),
+            Err(refusal) => break refusal,
+        }
+        assert!(waiting.len() <= REQUESTS_MAX);
+    };
+    assert_eq!(refusal, FingerRefusal::Busy);
+    drop(rig);
+    // Whoever waits hears that there is no answer.
+    for replies in waiting {
+        assert_eq!(
+            replies.recv_timeout(DEADLINE),
+            Err(RecvTimeoutError::Disconnected)
+        );
+    }
+}
+
+#[test]
+fn a_sensor_that_is_gone_is_told_and_found_again_within_two_seconds() {
+    for part in PARTS {
+        let rig = rig(part);
+        rig.field.teach(3, 1);
+        let replies = rig.ask(FingerRequest::Enrol { slot: 4 });
+        next(&replies);
+        rig.field.set_fault(Fault::Gone);
+        let reply = next(&replies);
+        assert!(
+            matches!(reply, FingerReply::Failed(ReaderError::Gone { .. })),
+            "{reply:?}"
+        );
+        assert!(matches!(rig.event(), DeviceEvent::ReaderGone { reader, .. } if reader == "door"));
+        rig.await_state(|state| !state.running && state.cause.is_some());
+        let reply = rig.answer(FingerRequest::Slots);
+        assert!(matches!(
+            reply,
+            FingerReply::Failed(ReaderError::Gone { .. })
+        ));
+        rig.field.set_fault(Fault::None);
+        let event = rig.events.recv_timeout(Duration::from_millis(2_500));
+        assert_eq!(event, Ok(back()));
+        rig.field.lay(1);
+        assert_eq!(rig.event(), touch(Some(3)));
+    }
+}
+
+#[test]
+fn with_a_full_channel_touches_are_dropped_and_counted_and_the_state_is_told_later() {
+    let field = FingerField::new();
+    field.teach(3, 1);
+    let (sender, events) = sync_channel(1);
+    let finger = finger::spawn(ef01(&field), "door", sink(sender), INTERVAL).unwrap();
+    await_that(|| finger.state().running);
+    field.lay(1); // the channel holds ReaderBack
+    await_that(|| finger.state().touches_dropped == 1);
+    field.set_fault(Fault::Gone);
+    await_that(|| !finger.state().running);
+    assert_eq!(next(&events), back());
+    assert!(matches!(next(&events), DeviceEvent::ReaderGone { .. }));
+}
+
+#[test]
+fn dropping_the_handle_ends_the_thread() {
+    let rig = rig(bmlite);
+    drop(rig.finger);
+    // The sink went with the thread: the channel is closed, not just quiet.
+    assert_eq!(rig.events.try_recv(), Err(TryRecvError::Disconnected));
+}
+
+#[test]
+fn nothing_of_a_template_is_shown() {
+    let template = vec![0xde, 0xad];
+    let shown = format!("{:?}", FingerReply::Template(template.clone()));
+    assert_eq!(shown, "Template(2 bytes)");
+    let slot = 1;
+    let shown = format!("{:?}", FingerRequest::PutTemplate { slot, template });
+    assert_eq!(shown, "PutTemplate(1, 2 bytes)");
+}
+
+/// The sensor at the far end of a serial port; dropping it pulls the plug.
+struct FarEnd {
+    path: PathBuf,
+    stop: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+fn pair() -> (OwnedFd, PathBuf) {
+    let near = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&near).unwrap();
+    unlockpt(&near).unwrap();
+    let name = ptsname(&near, Vec::new()).unwrap();
+    (near, PathBuf::from(name.into_string().unwrap()))
+}
+
+impl FarEnd {
+    fn new(field: &FingerField) -> Self {
+        let (near, path) = pair();
+        let (stop, stopped) = sync_channel(0);
+        let sensor = Ef01Uart::new(field, Ef01Setup::r503());
+        let thread = std::thread::spawn(move || pump(File::from(near), sensor, &stopped));
+        Self {
+            path,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    fn sensor(&self) -> Ef01<SerialPort, Delay> {
+        let port = SerialPort::open(&self.path, platen_drivers::ef01::BAUD).unwrap();
+        Ef01::new(port, Delay)
+    }
+}
+
+impl Drop for FarEnd {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+/// Carries bytes between the terminal and the model.
+fn pump(mut near: File, mut sensor: Ef01Uart, stopped: &Receiver<()>) {
+    let mut bytes = [0; 256];
+    while stopped.recv_timeout(Duration::ZERO) == Err(RecvTimeoutError::Timeout) {
+        let mut fds = [PollFd::new(&near, PollFlags::IN)];
+        let wait = Timespec::try_from(Duration::from_millis(1)).unwrap();
+        poll(&mut fds, Some(&wait)).unwrap();
+        if fds[0].revents().contains(PollFlags::IN)
+            && let Ok(count) = io::Read::read(&mut near, &mut bytes)
+        {
+            sensor.write_all(&bytes[..count]).unwrap();
+        }
+        while sensor.read_ready() == Ok(true) {
+            let count = sensor.read(&mut bytes).unwrap();
+            io::Write::write_all(&mut near, &bytes[..count]).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_finger_is_enrolled_and_known_through_the_kernel_s_serial_port() {
+    let field = FingerField::new();
+    let far = FarEnd::new(&field);
+    let mut sensor = far.sensor();
+    let facts = SensorFacts {
+        capacity: 200,
+        used: 0,
+    };
+    assert_eq!(sensor.start(), Ok(facts));
+    assert_eq!(sensor.identify(), Ok(FingerLook::Nothing));
+    let mut step = sensor.enrol(19).unwrap(); // 13h, which a terminal that is not raw would swallow
+    for _ in 0..20 {
+        match step {
+            EnrolStep::Touch { .. } => field.lay(7),
+            EnrolStep::Stored => break,
+            _ => field.lift(),
+        }
+        step = sensor.enrol_on().unwrap();
+    }
+    assert_eq!(step, EnrolStep::Stored);
+    let look = sensor.identify();
+    assert!(
+        matches!(look, Ok(FingerLook::Known { slot: 19, .. })),
+        "{look:?}"
+    );
+    let template = sensor.template(19).unwrap();
+    assert_eq!(template.len(), 1536);
+    sensor.put_template(17, &template).unwrap();
+    assert!(field.knows(17, 7));
+}
+
+#[test]
+fn an_unplugged_port_is_opened_again() {
+    let field = FingerField::new();
+    field.teach(3, 1);
+    let first = FarEnd::new(&field);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("serial0");
+    std::os::unix::fs::symlink(&first.path, &path).unwrap();
+    let (sender, events) = sync_channel(16);
+    let open: finger::OpenSensor = {
+        let path = path.clone();
+        Box::new(move || {
+            let port = SerialPort::open(&path, platen_drivers::ef01::BAUD)?;
+            Ok(Box::new(Ef01::new(port, Delay)))
+        })
+    };
+    let finger = finger::spawn_opening("ef01", open, "door", sink(sender), INTERVAL).unwrap();
+    assert_eq!(next(&events), back());
+    assert_eq!(finger.part(), "ef01");
+    drop(first);
+    assert!(matches!(next(&events), DeviceEvent::ReaderGone { .. }));
+    let second = FarEnd::new(&field);
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&second.path, &path).unwrap();
+    assert_eq!(next(&events), back());
+    field.lay(1);
+    assert_eq!(next(&events), touch(Some(3)));
+}

@@ -264,7 +264,8 @@ fn slots_that_are_used_empty_or_not_there_are_refused() {
         assert!(is_refused(&rig.sensor.delete(25)));
         assert!(is_refused(&rig.sensor.put_template(25, &[0; 1000])));
         assert!(is_refused(&rig.sensor.enrol_on()));
-        for wrong in [&[][..], &[1], &[0; 999], &[0; 16 * 1024 + 1]] {
+        let long = vec![0; 16 * 1024 + 1];
+        for wrong in [&[][..], &[1], &[0; 999], &long] {
             assert!(is_refused(&rig.sensor.put_template(5, wrong)));
         }
         assert!(rig.field.knows(5, 1));

@@ -245,7 +245,8 @@ fn a_template_that_the_sensor_does_not_take_changes_nothing() {
     let mut rig = started(Ef01Setup::zfm20());
     rig.field.teach(5, 1);
     let good = rig.sensor.template(5).unwrap();
-    for wrong in [&[][..], &[1], &good[..511], &[0; 16 * 1024 + 1]] {
+    let long = vec![0; 16 * 1024 + 1];
+    for wrong in [&[][..], &[1], &good[..511], &long] {
         assert!(
             rig.sensor.put_template(5, wrong).is_err(),
             "{}",

@@ -214,18 +214,22 @@ impl<L: Link, D: DelayNs, R: OutputPin> Pn532<L, D, R> {
         }
     }
 
-    /// The data of the answer to a command, in a frame of `length` bytes at most; `None` when it
-    /// did not come within the limit.
+    /// The data of the answer to a command, in a frame of usually `length` bytes at most; `None`
+    /// when it did not come within the limit. A longer frame looks damaged, as it was cut, and is
+    /// read to its end at the second try.
     fn answer(
         &mut self,
         body: &[u8],
         limit_us: u32,
-        length: usize,
+        mut length: usize,
     ) -> Result<Option<Body>, ReaderError> {
         for _ in 0..=RESENDS_MAX {
             match self.next(limit_us, length)? {
                 Some(Incoming::Answer(answer)) => return answer_to(body, &answer).map(Some),
-                Some(Incoming::Damaged(_)) => self.send(&NACK)?,
+                Some(Incoming::Damaged(_)) => {
+                    self.send(&NACK)?;
+                    length = FRAME_MAX;
+                }
                 Some(Incoming::SyntaxError) => return Err(gone("chip reports a syntax error")),
                 Some(_) => return Err(gone("chip acknowledges where it must answer")),
                 None => return Ok(None),

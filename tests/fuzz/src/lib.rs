@@ -10,10 +10,14 @@
 mod board;
 mod card_frame;
 mod card_number;
+mod card_proof;
 mod damage;
 mod ieee1284;
 mod ipp;
+mod isodep;
+mod keypad;
 mod ledger_segment;
+mod osdp_frame;
 mod pdf_count;
 mod pjl;
 mod pn532_link;
@@ -21,20 +25,26 @@ mod raster_count;
 mod sealed_box;
 mod sealed_job;
 mod users_csv;
+mod wedge_keys;
 mod wiegand;
 
 pub use board::board;
 pub use card_frame::card_frame;
 pub use card_number::card_number;
+pub use card_proof::card_proof;
 pub use ieee1284::ieee1284;
 pub use ipp::ipp_request;
+pub use isodep::isodep;
+pub use keypad::keypad;
 pub use ledger_segment::ledger_segment;
+pub use osdp_frame::osdp_frame;
 pub use pdf_count::pdf_count;
 pub use pjl::pjl_status;
 pub use pn532_link::pn532_link;
 pub use raster_count::raster_count;
 pub use sealed_job::sealed_job;
 pub use users_csv::users_csv;
+pub use wedge_keys::wedge_keys;
 pub use wiegand::wiegand;
 
 /// Name, function, and the folders with its inputs, under `tests/`.
@@ -45,22 +55,27 @@ pub const TARGETS: &[Target] = &[
     ("board", board, &["fuzz/corpus/board"]),
     ("card_frame", card_frame, &["fuzz/corpus/card_frame"]),
     ("card_number", card_number, &["fuzz/corpus/card_number"]),
+    ("card_proof", card_proof, &["fuzz/corpus/card_proof"]),
     ("ieee1284", ieee1284, &["fuzz/corpus/ieee1284"]),
     (
         "ipp_request",
         ipp_request,
         &["fuzz/corpus/ipp_request", "data/ipp"],
     ),
+    ("keypad", keypad, &["fuzz/corpus/keypad"]),
+    ("isodep", isodep, &["fuzz/corpus/isodep"]),
     (
         "ledger_segment",
         ledger_segment,
         &["fuzz/corpus/ledger_segment"],
     ),
+    ("osdp_frame", osdp_frame, &["fuzz/corpus/osdp_frame"]),
     ("pdf_count", pdf_count, &["data/pdl"]),
     ("pjl_status", pjl_status, &["fuzz/corpus/pjl_status"]),
     ("pn532_link", pn532_link, &["fuzz/corpus/pn532_link"]),
     ("raster_count", raster_count, &["data/pdl/raster"]),
     ("sealed_job", sealed_job, &["fuzz/corpus/sealed_job"]),
     ("users_csv", users_csv, &["fuzz/corpus/users_csv"]),
+    ("wedge_keys", wedge_keys, &["fuzz/corpus/wedge_keys"]),
     ("wiegand", wiegand, &["fuzz/corpus/wiegand"]),
 ];

@@ -12,8 +12,9 @@ use platen_fuzz::TARGETS;
 
 /// Mutations of each target, unless the environment says otherwise.
 const ROUNDS: u64 = 20_000;
-/// Targets that start half a box for each input, and the part of the rounds they get.
-const SLOW: [&str; 3] = ["ledger_segment", "sealed_job", "users_csv"];
+/// Targets that start half a box, or several readers, for each input, and the part of the rounds
+/// they get.
+const SLOW: [&str; 4] = ["card_proof", "ledger_segment", "sealed_job", "users_csv"];
 const SLOW_PART: u64 = 10;
 /// Longest input that is made; corpora may hold longer ones.
 const INPUT_BYTES_MAX: usize = 16 * 1024;

@@ -21,12 +21,10 @@ use super::{Manners, SocketOptions, SocketPort};
 use crate::port::send_queue::unacknowledged;
 use crate::port::tcp::send_all;
 
-/// Between two looks at what the printer says after the last byte.
+/// Between two looks at what the printer says, while it takes nothing and after the last byte.
 const LOOK: Duration = Duration::from_millis(50);
-/// Between two such looks while the printer takes nothing.
-const SLOW_LOOK: Duration = Duration::from_secs(1);
 /// Bytes of the printer's talk that are read at one look.
-const LOOK_BYTES: usize = 64 * 1024;
+const LOOK_BYTES: usize = 256 * 1024;
 /// Bytes of the printer's talk that are understood; the rest of a longer talk is read and dropped.
 const TALK_BYTES_MAX: usize = 1024 * 1024;
 /// How long a printer may take to say anything about a job, unless it is known to tell of its jobs.
@@ -40,7 +38,7 @@ const REPORT_LIMIT: Duration = Duration::from_secs(4 * 3600);
 /// How long one write may take: to the stall limit, unless the printer must be listened to.
 pub(super) fn write_limit(options: &SocketOptions) -> Duration {
     match options.job_reports {
-        true => options.stall.min(SLOW_LOOK),
+        true => options.stall.min(LOOK),
         false => options.stall,
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+use crate::edges::SimLines;
 use crate::field::{Fault, Field};
 use crate::finger::FingerField;
 use crate::keypad::KeyMatrix;
@@ -33,6 +34,10 @@ pub enum SimPart {
     Osdp(OsdpModel),
     /// A fingerprint sensor: fingers on its surface.
     Fingers(FingerField),
+    /// A Wiegand reader: D0 is line 0, D1 is line 1.
+    Wires(SimLines),
+    /// A switch: its line, high while it is open.
+    Switch(SimLines, usize),
     /// A PIN pad, with the key in each contact, row by row.
     Keys(KeyMatrix, Vec<Vec<char>>),
 }
@@ -45,6 +50,8 @@ impl SimPart {
             Self::Cards(_) => "cards",
             Self::Osdp(_) => "osdp",
             Self::Fingers(_) => "fingers",
+            Self::Wires(_) => "wires",
+            Self::Switch(..) => "switch",
             Self::Keys(..) => "keys",
         }
     }
@@ -234,6 +241,21 @@ mod tests {
         ] {
             assert_eq!(bench.run(&line).as_deref(), Ok("done"), "{line}");
         }
+    }
+
+    #[test]
+    fn wires_carry_bits_and_switches_open() {
+        let lines = SimLines::new(2, true, || 1_000_000_000);
+        let wires = bench(SimPart::Wires(lines.clone()));
+        wires.run("door send 26 d4fb2780").unwrap();
+        assert_eq!(lines.take().len(), 52);
+        assert!(wires.run("door send 26 d4fb").is_err());
+        let line = SimLines::new(1, false, || 1);
+        let switch = bench(SimPart::Switch(line.clone(), 0));
+        switch.run("door open").unwrap();
+        assert!(line.is_high(0));
+        switch.run("door close").unwrap();
+        assert!(!line.is_high(0));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use super::words::{bytes, fault, key, number, osdp_fault, uid, word};
 use super::{BenchError, SimPart};
 use crate::card::{Card, Desfire, Ntag424};
+use crate::edges::SimLines;
 use crate::field::Field;
 use crate::finger::FingerField;
 use crate::keypad::{Contact, KeyMatrix};
@@ -17,6 +18,8 @@ pub(super) fn run(part: &SimPart, words: &[&str]) -> Result<(), BenchError> {
         SimPart::Cards(field) => cards(field, words),
         SimPart::Osdp(model) => osdp(model, words),
         SimPart::Fingers(field) => fingers(field, words),
+        SimPart::Wires(lines) => wires(lines, words),
+        SimPart::Switch(lines, line) => switch(lines, *line, words),
         SimPart::Keys(matrix, layout) => keys(matrix, layout, words),
     }
 }
@@ -81,12 +84,8 @@ fn placed(taken: bool) -> Result<(), BenchError> {
 
 fn osdp(model: &OsdpModel, words: &[&str]) -> Result<(), BenchError> {
     let taken = match words {
-        ["card", count, number_] => {
-            let count: u16 = number("the count of bits", count)?;
-            let octets = bytes("the card's bits", number_)?;
-            if octets.len() != usize::from(count).div_ceil(8) {
-                return Err(word("the card's bits", "are not as many as was said"));
-            }
+        ["card", count, digits] => {
+            let (count, octets) = bits(count, digits)?;
             model.present(&octets, count)
         }
         ["digits", digits] => model.present_digits(digits),
@@ -115,6 +114,46 @@ fn osdp(model: &OsdpModel, words: &[&str]) -> Result<(), BenchError> {
         }
     };
     taken.then_some(()).ok_or(BenchError::Full("the reader"))
+}
+
+fn wires(lines: &SimLines, words: &[&str]) -> Result<(), BenchError> {
+    let ["send", count, digits] = words else {
+        return Err(BenchError::Command {
+            kind: "wires",
+            known: "send",
+        });
+    };
+    let (count, octets) = bits(count, digits)?;
+    let all = octets
+        .iter()
+        .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1));
+    let sent: Vec<bool> = all.take(usize::from(count)).collect();
+    let full = BenchError::Full("the line");
+    lines.send(&sent).then_some(()).ok_or(full)
+}
+
+/// So many bits, the first one highest in the first byte.
+fn bits(count: &str, digits: &str) -> Result<(u16, Vec<u8>), BenchError> {
+    let count: u16 = number("the count of bits", count)?;
+    let octets = bytes("the card's bits", digits)?;
+    if octets.len() != usize::from(count).div_ceil(8) {
+        return Err(word("the card's bits", "are not as many as was said"));
+    }
+    Ok((count, octets))
+}
+
+fn switch(lines: &SimLines, line: usize, words: &[&str]) -> Result<(), BenchError> {
+    match words {
+        ["open"] => lines.drive(line, true),
+        ["close"] => lines.drive(line, false),
+        _ => {
+            return Err(BenchError::Command {
+                kind: "switch",
+                known: "open, close",
+            });
+        }
+    }
+    Ok(())
 }
 
 fn fingers(field: &FingerField, words: &[&str]) -> Result<(), BenchError> {

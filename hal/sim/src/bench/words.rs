@@ -25,8 +25,10 @@ FINGERS  lay N                    lay finger N down
        lift                       lift it
        teach SLOT N               as if finger N had been enrolled
        irq on|off                 let the READY line work, or hold it
+WIRES  send BITS HEX              a Wiegand reader sends so many bits
+SWITCH  open | close
 KEYS   press K | release K        a key of the pad
-ALL but KEYS:
+CARDS, OSDP, FINGERS:
        fault none|gone|stuck-low|stuck-high|failed
        fault garbled PER-MILLE [SEED]
        reset                      a dip of the supply (CARDS, FINGERS)

@@ -10,10 +10,10 @@ CARGO ?= cargo
 # What the tests and `make run` use, all from Debian.
 PACKAGES := cups cups-daemon cups-client cups-bsd cups-filters cups-ipp-utils \
   avahi-daemon avahi-utils dbus ghostscript mupdf-tools qpdf iproute2 procps util-linux \
-  qemu-system-x86 qemu-system-arm kmod xz-utils
+  qemu-system-x86 qemu-system-arm kmod xz-utils snmp snmpd
 export PLATEN_PORT_BASE ONCE
 
-.PHONY: help deps build release run check test bench fuzz clean
+.PHONY: help deps build release run qemu check test bench fuzz clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,9 @@ release: deps ## Build everything, optimised
 run: build ## An office on this machine: box, printer, client (ONCE=1 ends after the sample)
 	@exec target/debug/platen-office
 
+qemu: build guest-kernels ## The box in a guest with a real kernel's device files, and a shell in it
+	@exec target/debug/platen-qemu
+
 check: ## Format, lints and documentation, without tests
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
@@ -72,7 +75,7 @@ guest-kernels: deps
 	@tests/guest/kernel.sh amd64
 	@tests/guest/kernel.sh arm64
 
-test: build check guest-kernels ## Everything: format, lints, all tests with real CUPS, Avahi and guests in QEMU
+test: build check guest-kernels guest-aarch64 ## Everything: format, lints, all tests with real CUPS, Avahi and guests in QEMU
 	@$(CARGO) nextest run --workspace
 	@$(CARGO) test --workspace --doc --quiet
 	@echo "all tests passed"

@@ -5,6 +5,7 @@
 
 mod archive;
 mod machine;
+mod office;
 mod qmp;
 
 use std::fs;
@@ -22,6 +23,7 @@ use crate::daemon::board_file;
 use crate::process::{BedError, Program, installed_program};
 use archive::Archive;
 pub use machine::Machine;
+pub use office::{PRINTER, SOCKET};
 pub use qmp::Qmp;
 
 /// From the start of QEMU to the agent's first answer; a quiet machine needs 6 s.

@@ -420,6 +420,10 @@ impl<R: CardReader> CardReader for Renumbered<R> {
         self.reader.proof()
     }
 
+    fn counter(&self) -> Option<u32> {
+        self.reader.counter()
+    }
+
     fn waits(&self) -> bool {
         self.reader.waits()
     }

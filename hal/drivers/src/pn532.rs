@@ -49,8 +49,8 @@ const PASSIVE_RETRIES: u8 = 0x01;
 const FIELD_OFF: [u8; 3] = [RF_CONFIGURATION, 0x01, 0x00];
 const FIELD_OFF_US: u32 = 5_000;
 const THE_CARD: u8 = 0x01; // number of the only target
-/// Status without an error; its upper bits would tell of more data, and of NAD.
-const DONE: u8 = 0x00;
+const DONE: u8 = 0x00; // status without an error
+const DONE_WITH_MORE: u8 = 0x40; // the answer does not fit into one frame
 
 const RESET_LOW_US: u32 = 1_000;
 const RESET_RISE_US: u32 = 10_000; // before the first access (data sheet §12.23)
@@ -418,7 +418,7 @@ impl<L: Link, D: DelayNs, R: OutputPin> CardChannel for Activated<'_, L, D, R> {
             [DONE, data @ ..] if data.len() <= answer_max => {
                 Answer::from_slice(data).map_err(|_| garbled("card's answer is too long"))
             }
-            [DONE, ..] => Err(garbled("card's answer is too long")),
+            [DONE | DONE_WITH_MORE, ..] => Err(garbled("card's answer is too long")),
             [_, ..] => Err(garbled("card left, or lost the thread")),
             [] => Err(gone("answer is empty")),
         }

@@ -23,6 +23,9 @@ const ACK_AFTER: u8 = 1; // accesses from a command to its ACK
 const ANSWER_AFTER: u8 = 2; // and from there to its answer
 const ACCESS_US: u32 = 2_000; // what one access stands for, while a card takes its time
 const HEARD_MAX: usize = 512;
+/// Data of a card that fits into one answer; of more, the rest would be asked for (§7.3.8), which
+/// is not modelled.
+const PIECE_MAX: usize = 262;
 
 /// What a host's bytes mean.
 #[derive(Debug, Eq, PartialEq)]
@@ -223,7 +226,11 @@ impl Chip {
         let later = u8::try_from(card.take_spent_us() / ACCESS_US).unwrap_or(u8::MAX);
         match turn {
             Turn::Answer(answer) => {
-                self.answer(&[&[0x41, 0x00], &answer[..]].concat());
+                let (status, piece) = match answer.get(..PIECE_MAX) {
+                    Some(piece) if answer.len() > PIECE_MAX => (0x40, piece),
+                    _ => (0x00, &answer[..]),
+                };
+                self.answer(&[&[0x41, status], piece].concat());
                 if let Some((after, _)) = self.out.back_mut() {
                     *after = after.saturating_add(later);
                 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Which cards prove what, and which are refused.
 
-use platen_drivers::CardKeys;
-use platen_hal::{CardUid, TraceEvent};
-use platen_hal_sim::{Card, Desfire, Ntag424, Transcript};
+use platen_drivers::{CardKeys, Mfrc522, Renumbered};
+use platen_hal::{CardReader, CardUid, Proof, TraceEvent};
+use platen_hal_sim::{Card, Desfire, Field, Mfrc522Model, Ntag424, SimDelay, Transcript};
 
 use crate::rig::*;
 
@@ -157,6 +157,33 @@ fn a_card_that_speaks_in_blocks_and_says_nothing_is_nonsense() {
         rig.place(Card::with_type(number(3), [0x44, 0x03], 0x20));
         assert!(is_garbled(&rig.poll()) && !rig.is_proved(), "{part:?}");
     }
+}
+
+#[test]
+fn a_card_that_says_more_than_any_answer_is_nonsense_and_no_reader_that_is_gone() {
+    for part in PARTS {
+        for length in [35, 62, 200, 256, 300] {
+            let mut rig = started(part, desfire_keys());
+            rig.place(Card::parrot(number(3), vec![vec![0x91; length]; 9]));
+            assert!(is_garbled(&rig.poll()), "{part:?}, {length} bytes");
+            rig.empty();
+            rig.place(Card::desfire(number(4), ev2()));
+            assert!(rig.proves(&number(4)), "{part:?}, {length} bytes");
+        }
+    }
+}
+
+#[test]
+fn proof_and_counter_pass_a_number_format() {
+    let field = Field::new();
+    let chip = Mfrc522::new(Mfrc522Model::new(&field), SimDelay::default());
+    let format = "uid last=4".parse().unwrap();
+    let mut reader = Renumbered::new(chip.with_keys(sun_keys(), random()), format);
+    reader.start().unwrap();
+    assert!(field.place_card(Card::ntag424(number(7), sun())));
+    let last = CardUid::new(&[0x52, 7, 0x6d, 0x80]).unwrap();
+    assert_eq!(reader.poll(), Ok(Some(last)));
+    assert_eq!((reader.proof(), reader.counter()), (Proof::Proved, Some(1)));
 }
 
 #[test]

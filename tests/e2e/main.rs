@@ -11,6 +11,7 @@ mod crash;
 mod disk_full;
 mod hostile;
 mod main_job;
+mod printers;
 mod secrets;
 mod start;
 mod trouble;

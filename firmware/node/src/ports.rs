@@ -24,6 +24,7 @@ pub(crate) fn port(printer: &PrinterConfig) -> Result<Box<dyn PrinterPort>, Star
     match uri.split_once(':') {
         Some(("usb", _)) => {
             let port = UsbPort::new(uri, stall).map_err(|error| fault(error.into()))?;
+            let port = port.with_pjl(printer.pjl_status);
             Ok(Box::new(port))
         }
         Some(("file", _)) => {

@@ -147,12 +147,10 @@ impl<L: FnMut() -> u64> Kernel<'_, L> {
     }
 
     fn is_low(&self, one: bool, now_ns: u64) -> bool {
-        let before = |edge: &&WireEdge| edge.one == one && edge.at_ns <= now_ns;
-        self.edges
-            .iter()
-            .filter(before)
-            .last()
-            .is_some_and(|edge| edge.low)
+        let until = self.edges.partition_point(|edge| edge.at_ns <= now_ns);
+        let before = self.edges.iter().take(until);
+        let last = before.rev().find(|edge| edge.one == one);
+        last.is_some_and(|edge| edge.low)
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use embedded_hal::digital::{ErrorType, InputPin, OutputPin};
 
-/// A wire of the pad.
+/// A wire of the pad; rows and columns are 64 at most.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Wire {
     /// A row, from 0.
@@ -115,6 +115,39 @@ impl KeyMatrix {
     }
 }
 
+/// The wires that are low, a bit for each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Low {
+    rows: u64,
+    columns: u64,
+}
+
+impl Low {
+    fn holds(self, wire: Wire) -> bool {
+        match wire {
+            Wire::Row(row) => self.rows >> row & 1 == 1,
+            Wire::Column(column) => self.columns >> column & 1 == 1,
+            Wire::Ground => true,
+        }
+    }
+
+    fn pull(&mut self, wire: Wire, low: bool) {
+        match wire {
+            Wire::Row(row) => self.rows |= u64::from(low) << row,
+            Wire::Column(column) => self.columns |= u64::from(low) << column,
+            Wire::Ground => {}
+        }
+    }
+
+    /// Makes both low when one is; tells whether that changed something.
+    fn join(&mut self, one: Wire, other: Wire) -> bool {
+        let (first, second) = (self.holds(one), self.holds(other));
+        self.pull(one, second);
+        self.pull(other, first);
+        first != second
+    }
+}
+
 impl State {
     /// Marsaglia's xorshift: which way a bouncing contact stands.
     fn toss(&mut self) -> bool {
@@ -146,29 +179,19 @@ impl State {
 
     fn read_low(&mut self, column: usize) -> bool {
         self.reads += 1;
-        let mut joints = self.joined.clone();
         let contacts = self.conducting();
-        joints.extend(
-            contacts
-                .iter()
-                .map(|(r, c)| (Wire::Row(*r), Wire::Column(*c))),
-        );
-        let pulled = self.pulled.iter().map(|row| Wire::Row(*row));
-        let mut low: BTreeSet<Wire> = pulled.filter(|wire| !self.cut.contains(wire)).collect();
-        low.insert(Wire::Ground);
-        while let Some(next) =
-            joints.iter().find_map(
-                |(one, other)| match (low.contains(one), low.contains(other)) {
-                    (true, false) => Some(*other),
-                    (false, true) => Some(*one),
-                    _ => None,
-                },
-            )
-        {
-            low.insert(next);
+        let mut low = Low::default();
+        for row in &self.pulled {
+            low.pull(Wire::Row(*row), !self.cut.contains(&Wire::Row(*row)));
         }
+        while contacts
+            .iter()
+            .map(|(row, column)| (Wire::Row(*row), Wire::Column(*column)))
+            .chain(self.joined.iter().copied())
+            .any(|(one, other)| low.join(one, other))
+        {}
         let wire = Wire::Column(column);
-        let now = low.contains(&wire) && !self.cut.contains(&wire);
+        let now = low.holds(wire) && !self.cut.contains(&wire);
         self.lagged(column, now)
     }
 

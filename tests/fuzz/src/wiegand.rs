@@ -2,6 +2,7 @@
 //! Edges on the lines of a Wiegand reader: `platen_drivers::wiegand`.
 
 use platen_drivers::wiegand::format::Format;
+use platen_drivers::wiegand::record::{NumberedEdge, Recorder};
 use platen_drivers::wiegand::{BITS_MAX, Decoder, Edge, Line, Outcome};
 use platen_hal_sim::wiegand::wiegand_bits;
 
@@ -18,6 +19,59 @@ const FORMATS: [Format; 4] = [
 /// # Panics
 /// When a frame is too long, is more than its pulses, or a number is not the frame's.
 pub fn wiegand(data: &[u8]) {
+    decoded(data);
+    recorded(data);
+}
+
+/// The same edges with numbers, some of them wrong, out of order, or missing.
+fn recorded(data: &[u8]) {
+    let mut recorder = Recorder::default();
+    let (mut at_ns, mut number, mut edges) = (0_u64, 0_u32, 0_usize);
+    for octets in data.chunks_exact(3) {
+        let [flags, coarse, fine] = *octets else {
+            return;
+        };
+        at_ns += u64::from(coarse) * 110_000 + u64::from(fine) * 500;
+        number = match flags & 0x38 {
+            0x38 => number.wrapping_sub(u32::from(flags >> 6)),
+            0x30 => number.wrapping_add(u32::from(flags)),
+            _ => number.wrapping_add(1),
+        };
+        edges += 1;
+        let edge = Edge {
+            line: line(flags),
+            low: flags & 0x02 != 0,
+            at_ns,
+        };
+        recorder.edge(NumberedEdge { edge, number });
+        if flags & 0x04 == 0 {
+            continue;
+        }
+        while let Some(outcome) = recorder.pass(at_ns) {
+            if outcome.is_err() {
+                recorder.resume();
+            }
+            check(Some(outcome), edges);
+        }
+    }
+    for _ in 0..=edges {
+        let Some(outcome) = recorder.pass(u64::MAX) else {
+            break;
+        };
+        check(Some(outcome), edges);
+    }
+    assert_eq!(recorder.due_ns(), None, "a frame that does not end");
+}
+
+fn line(flags: u8) -> Line {
+    if flags & 0x01 == 0 {
+        Line::D0
+    } else {
+        Line::D1
+    }
+}
+
+fn decoded(data: &[u8]) {
     let mut decoder = Decoder::default();
     let (mut at_ns, mut falls) = (0_u64, 0_usize);
     for octets in data.chunks_exact(3) {
@@ -34,11 +88,7 @@ pub fn wiegand(data: &[u8]) {
         let outcome = match flags & 0x0c {
             0x0c => decoder.lost(at_ns),
             _ => decoder.edge(Edge {
-                line: if flags & 0x01 == 0 {
-                    Line::D0
-                } else {
-                    Line::D1
-                },
+                line: line(flags),
                 low,
                 at_ns,
             }),

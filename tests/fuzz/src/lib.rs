@@ -7,11 +7,13 @@
 //!
 //! A new target: a file here, a row in [`TARGETS`], a folder with a few good inputs.
 
+mod bmlite_packet;
 mod board;
 mod card_frame;
 mod card_number;
 mod card_proof;
 mod damage;
+mod ef01_packet;
 mod ieee1284;
 mod ipp;
 mod isodep;
@@ -24,14 +26,17 @@ mod pn532_link;
 mod raster_count;
 mod sealed_box;
 mod sealed_job;
+mod sensor_calls;
 mod users_csv;
 mod wedge_keys;
 mod wiegand;
 
+pub use bmlite_packet::bmlite_packet;
 pub use board::board;
 pub use card_frame::card_frame;
 pub use card_number::card_number;
 pub use card_proof::card_proof;
+pub use ef01_packet::ef01_packet;
 pub use ieee1284::ieee1284;
 pub use ipp::ipp_request;
 pub use isodep::isodep;
@@ -52,10 +57,16 @@ pub type Target = (&'static str, fn(&[u8]), &'static [&'static str]);
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    (
+        "bmlite_packet",
+        bmlite_packet,
+        &["fuzz/corpus/bmlite_packet"],
+    ),
     ("board", board, &["fuzz/corpus/board"]),
     ("card_frame", card_frame, &["fuzz/corpus/card_frame"]),
     ("card_number", card_number, &["fuzz/corpus/card_number"]),
     ("card_proof", card_proof, &["fuzz/corpus/card_proof"]),
+    ("ef01_packet", ef01_packet, &["fuzz/corpus/ef01_packet"]),
     ("ieee1284", ieee1284, &["fuzz/corpus/ieee1284"]),
     (
         "ipp_request",

@@ -14,7 +14,14 @@ use platen_fuzz::TARGETS;
 const ROUNDS: u64 = 20_000;
 /// Targets that start half a box, or several readers, for each input, and the part of the rounds
 /// they get.
-const SLOW: [&str; 4] = ["card_proof", "ledger_segment", "sealed_job", "users_csv"];
+const SLOW: [&str; 6] = [
+    "bmlite_packet",
+    "card_proof",
+    "ef01_packet",
+    "ledger_segment",
+    "sealed_job",
+    "users_csv",
+];
 const SLOW_PART: u64 = 10;
 /// Longest input that is made; corpora may hold longer ones.
 const INPUT_BYTES_MAX: usize = 16 * 1024;

@@ -2,7 +2,8 @@
 //! Short run of every fuzz target: each input of its corpus, then mutations of them. The same seed
 //! gives the same inputs; a failure prints the seed and the number that bring it back.
 //!
-//! `PLATEN_FUZZ_SEED` and `PLATEN_FUZZ_ROUNDS` set another seed and length.
+//! `PLATEN_FUZZ_SEED` and `PLATEN_FUZZ_ROUNDS` set another seed and length, `PLATEN_FUZZ_TARGET` runs
+//! one target alone.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
@@ -12,13 +13,14 @@ use platen_fuzz::TARGETS;
 
 /// Mutations of each target, unless the environment says otherwise.
 const ROUNDS: u64 = 20_000;
-/// Targets that start half a box, or several readers, for each input, and the part of the rounds
-/// they get.
-const SLOW: [&str; 6] = [
+/// Targets that start half a box, or whole readers, for each input, and the part of the rounds they
+/// get.
+const SLOW: [&str; 7] = [
     "bmlite_packet",
     "card_proof",
     "ef01_packet",
     "ledger_segment",
+    "osdp_frame",
     "sealed_job",
     "users_csv",
 ];
@@ -122,7 +124,9 @@ fn number(variable: &str, default: u64) -> u64 {
 fn targets_stand_every_input() {
     let seed = number("PLATEN_FUZZ_SEED", 0x5eed);
     let rounds = number("PLATEN_FUZZ_ROUNDS", ROUNDS);
-    for (name, target, folders) in TARGETS {
+    let only = env::var("PLATEN_FUZZ_TARGET").ok();
+    let wanted = |name: &str| only.as_ref().is_none_or(|only| only == name);
+    for (name, target, folders) in TARGETS.iter().filter(|row| wanted(row.0)) {
         let corpus = corpus(folders);
         assert!(!corpus.is_empty(), "{name} has no corpus");
         corpus.iter().for_each(|input| target(input));

@@ -6,77 +6,26 @@
 //! asked from the delay. Each status read carries the version register, so a chip that is gone, a
 //! bus stuck at 0x00 or 0xff, and a chip that was reset behind our back are noticed at once.
 
+mod register;
+
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiDevice;
 use heapless::Vec;
 use platen_hal::{CardReader, CardUid, Proof, ReaderError, ReaderTrace, TraceEvent};
 
+use self::register::{
+    ANTENNA_OFF, ANTENNA_ON, BIT_FRAMING, COLL, COLL_POS_INVALID, COM_IRQ, COMMAND, CONTROL, ERROR,
+    ERROR_COLLISION, ERROR_FRAME, ERROR_HOT, FIFO_DATA, FIFO_LEVEL, FLUSH, IDLE, IRQ_ALL, IRQ_DONE,
+    IRQ_TIMER, MODE, POWER_DOWN, SETTINGS, SOFT_RESET, START_SEND, T_MODE, T_RELOAD_HIGH,
+    T_RELOAD_LOW, TICK_US, TIMER_AUTO, TRANSCEIVE, TX_CONTROL, VERSION, VERSIONS,
+};
 use crate::iso14443a::{
     self, ANSWER_US, Clash, FRAME_MAX, Frame, Reply, Selected, Transceiver, garbled,
 };
 use crate::isodep::IsoDep;
 use crate::pin::NoPin;
 use crate::proof::{CardKeys, Proofs, Prover, Random, Verdict};
-
-// Registers, §9.2 table 20.
-const COMMAND: u8 = 0x01;
-const COM_IRQ: u8 = 0x04;
-const ERROR: u8 = 0x06;
-const FIFO_DATA: u8 = 0x09;
-const FIFO_LEVEL: u8 = 0x0a;
-const CONTROL: u8 = 0x0c;
-const BIT_FRAMING: u8 = 0x0d;
-const COLL: u8 = 0x0e;
-const MODE: u8 = 0x11;
-const TX_MODE: u8 = 0x12;
-const RX_MODE: u8 = 0x13;
-const TX_CONTROL: u8 = 0x14;
-const TX_ASK: u8 = 0x15;
-const MOD_WIDTH: u8 = 0x24;
-const T_MODE: u8 = 0x2a;
-const T_PRESCALER: u8 = 0x2b;
-const T_RELOAD_HIGH: u8 = 0x2c;
-const T_RELOAD_LOW: u8 = 0x2d;
-const VERSION: u8 = 0x37;
-
-// Commands, §10.3 table 149.
-const IDLE: u8 = 0x00;
-const TRANSCEIVE: u8 = 0x0c;
-const SOFT_RESET: u8 = 0x0f;
-
-const POWER_DOWN: u8 = 0x10; // Command: set until the oscillator runs (§8.8.2)
-const IRQ_ALL: u8 = 0x7f;
-const IRQ_DONE: u8 = 0x30; // received, or the chip ended the command
-const IRQ_TIMER: u8 = 0x01;
-const ERROR_HOT: u8 = 0x40;
-const ERROR_COLLISION: u8 = 0x08;
-const ERROR_FRAME: u8 = 0x93; // write, overflow, parity, protocol
-const FLUSH: u8 = 0x80;
-const START_SEND: u8 = 0x80;
-const COLL_POS_INVALID: u8 = 0x20;
-
-/// Version registers that are known: NXP 0.0, 1.0, 2.0, Fudan FM17522 in three kinds, and one
-/// widespread unnamed clone. The data sheet (§9.3.4.8) has only 0x91 and 0x92.
-const VERSIONS: [u8; 7] = [0x92, 0x91, 0x90, 0x88, 0x89, 0xb2, 0x12];
-
-const ANTENNA_ON: u8 = 0x83; // reset value, both drivers on
-const ANTENNA_OFF: u8 = 0x80;
-const TIMER_AUTO: u8 = 0x80; // starts with the end of transmission
-const PRESCALER: u8 = 0xa9;
-const TICK_US: u32 = 25; // §8.5
-/// Settings in the order in which they are written.
-const SETTINGS: [(u8, u8); 9] = [
-    (TX_MODE, 0x00),
-    (RX_MODE, 0x00),
-    (MOD_WIDTH, 0x26),
-    (T_MODE, TIMER_AUTO),
-    (T_PRESCALER, PRESCALER),
-    (TX_ASK, 0x40),
-    (MODE, 0x3d),
-    (COLL, 0x00), // bits after a collision read zero
-    (TX_CONTROL, ANTENNA_ON),
-];
 
 const RESET_STEP_US: u32 = 5_000;
 const RESET_STEPS: u32 = 30; // 150 ms: the data sheet names no time for a soft reset

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use platen_hal::PrinterPort;
-use platen_hal_linux::{FilePort, UsbPort};
+use platen_hal_linux::{FilePort, IppUsbSource, UsbPort};
 use platen_net::{
     IppOptions, IppPort, LprOptions, LprPort, PortScheme, PortUri, PortUriError, SnmpOptions,
     SnmpPort, SocketOptions, SocketPort, TlsTrust,
@@ -25,6 +25,11 @@ pub(crate) fn port(printer: &PrinterConfig) -> Result<Box<dyn PrinterPort>, Star
         Some(("usb", _)) => {
             let port = UsbPort::new(uri, stall).map_err(|error| fault(error.into()))?;
             let port = port.with_pjl(printer.pjl_status);
+            Ok(Box::new(port))
+        }
+        Some(("ippusb", _)) => {
+            let source = IppUsbSource::new(uri).map_err(|error| fault(error.into()))?;
+            let port = IppPort::on_pipe(uri, Box::new(source), ipp_options(printer));
             Ok(Box::new(port))
         }
         Some(("file", _)) => {
@@ -75,11 +80,14 @@ fn ipp_port(printer: &PrinterConfig, uri: PortUri) -> Result<IppPort, StartError
         (None, Some(file)) => TlsTrust::from_file(file).map_err(fault)?,
         (None, None) => TlsTrust::Nobody,
     };
-    let options = IppOptions {
+    IppPort::new(uri, &trust, ipp_options(printer)).map_err(fault)
+}
+
+fn ipp_options(printer: &PrinterConfig) -> IppOptions {
+    IppOptions {
         stall: Duration::from_secs(printer.stall_s),
         ..IppOptions::default()
-    };
-    IppPort::new(uri, &trust, options).map_err(fault)
+    }
 }
 
 /// The port, asked by SNMP too where that is set.

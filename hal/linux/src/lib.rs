@@ -26,7 +26,7 @@ pub use finger::{FingerHandle, FingerReply, FingerRequest, FingerState};
 pub use keypad::KeypadHandle;
 pub use lines::{EdgeLines, InputLine, LineError, OutputLine};
 pub use panel::PanelHandle;
-pub use port::{FilePort, PortUriError, UsbPort};
+pub use port::{FilePort, IppUsbSource, PortUriError, UsbPort};
 pub use serial::SerialPort;
 pub use switches::SwitchesHandle;
 pub use wedge::WedgeReader;

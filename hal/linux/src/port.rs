@@ -2,10 +2,12 @@
 //! Printer ports that end in a device or file of this machine. Network ports are `firmware/net`'s.
 
 mod file;
+mod ippusb;
 mod usb;
 mod wanted;
 
 pub use file::FilePort;
+pub use ippusb::IppUsbSource;
 pub use usb::{DEFAULT_STALL, UsbPort};
 
 use std::path::{Path, PathBuf};

@@ -14,6 +14,7 @@
 
 mod enrol;
 mod library;
+mod look;
 pub mod message;
 pub mod wire;
 
@@ -27,7 +28,7 @@ use platen_hal::{
 
 use self::enrol::Enrolment;
 use self::message::{ACK, Arguments, HEADER_LEN, PACKET_MAX, PART_MAX, Request};
-use self::message::{ID, MATCH, RESULT, VERSION};
+use self::message::{RESULT, VERSION};
 use self::wire::Wire;
 use crate::pin::NoPin;
 
@@ -44,8 +45,6 @@ const ACK_LIMIT_US: u32 = 500_000;
 const REST_LIMIT_US: u32 = 100_000;
 /// Time that the module looks for a finger, or for none, in milliseconds. Never 0: for ever.
 const LOOK_MS: u16 = 100;
-/// After a match the module may change its template (host code waits as long).
-const AFTER_MATCH_US: u32 = 50_000;
 const START_TRIES: u32 = 3;
 const START_BUDGET_US: u32 = 1_950_000;
 const LOOK_BUDGET_US: u32 = 4_800_000;
@@ -72,14 +71,6 @@ const SENSOR_INIT: i8 = -21;
 const BAD_IMAGES: i8 = -22;
 const NOT_STABLE: i8 = -25;
 const NOT_INITIALISED: i8 = -26;
-
-/// What a look at the surface gave.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Picture {
-    Nothing,
-    Poor,
-    Taken,
-}
 
 /// The module on its wire `W`, with the delay `D` and the reset line `R` (low resets).
 #[derive(Debug)]
@@ -312,79 +303,6 @@ impl<W: Wire, D: DelayNs, R: OutputPin> BmLite<W, D, R> {
             Some(version) if (1..=VERSION_MAX).contains(&version.len()) => Ok(()),
             _ => Err(gone("version is another part's")),
         }
-    }
-
-    /// Takes a picture, which stays in the module.
-    fn picture(&mut self) -> Result<Picture, ReaderError> {
-        match self.ask(Request::Capture(LOOK_MS))? {
-            0 => Ok(Picture::Taken),
-            TIMED_OUT => Ok(Picture::Nothing),
-            GENERAL | CAPTURE_FAILED | BAD_IMAGES | NOT_STABLE => Ok(self.poor()),
-            result => Err(self.refused(result)),
-        }
-    }
-
-    fn poor(&mut self) -> Picture {
-        self.trace.record(TraceEvent::FingerPoor);
-        Picture::Poor
-    }
-
-    fn look(&mut self) -> Result<FingerLook, ReaderError> {
-        match self.picture()? {
-            Picture::Nothing => return Ok(FingerLook::Nothing),
-            Picture::Poor => return Ok(FingerLook::Poor),
-            Picture::Taken => {}
-        }
-        match self.ask(Request::Extract)? {
-            0 => {}
-            GENERAL | CAPTURE_FAILED | BAD_IMAGES => {
-                self.poor();
-                return Ok(FingerLook::Poor);
-            }
-            result => return Err(self.refused(result)),
-        }
-        let look = match self.ask(Request::Identify)? {
-            0 => self.identified()?,
-            ID_NOT_FOUND | NO_TEMPLATE => FingerLook::Unknown,
-            result => return Err(self.refused(result)),
-        };
-        let matched = look != FingerLook::Unknown;
-        if matched {
-            self.wait(AFTER_MATCH_US)?;
-        }
-        self.trace.record(TraceEvent::Finger { matched });
-        Ok(look)
-    }
-
-    /// Whose features they are, by the last answer.
-    fn identified(&self) -> Result<FingerLook, ReaderError> {
-        let arguments = self.arguments()?;
-        match (arguments.get(MATCH), arguments.get(ID)) {
-            (Some([0]), _) => Ok(FingerLook::Unknown),
-            (Some([1]), Some([low, high])) => {
-                let slot = u16::from_le_bytes([*low, *high]);
-                // A number that is no slot of ours was enrolled by somebody else.
-                Ok(match slot < self.capacity {
-                    true => FingerLook::Known { slot, score: 0 },
-                    false => FingerLook::Unknown,
-                })
-            }
-            _ => Err(garbled("module does not say whether it is a match")),
-        }
-    }
-
-    fn identify_now(&mut self) -> Result<FingerLook, ReaderError> {
-        self.begin(LOOK_BUDGET_US)?;
-        self.look()
-    }
-
-    fn verify_now(&mut self, wanted: u16) -> Result<FingerLook, ReaderError> {
-        self.begin(LOOK_BUDGET_US)?;
-        self.wants_used(wanted)?;
-        Ok(match self.look()? {
-            FingerLook::Known { slot, .. } if slot != wanted => FingerLook::Unknown,
-            look => look,
-        })
     }
 
     /// Writes an error down, and passes the result on.

@@ -14,7 +14,9 @@
 pub mod command;
 mod enrol;
 mod library;
+mod look;
 pub mod packet;
+mod start;
 
 use std::fmt;
 
@@ -26,9 +28,7 @@ use platen_hal::{
     TraceEvent,
 };
 
-use self::command::Command;
-use self::command::{FEW_FEATURES, MESSY, NO_FINGER, NO_PICTURE, NOT_FOUND, OK, PICTURE_FAILED};
-use self::command::{SysPara, refusal};
+use self::command::{Command, OK, SysPara, refusal};
 use self::enrol::Enrolment;
 use self::packet::{ANY_ADDRESS, Content, Decoder, Incoming, Kind, packet};
 
@@ -47,14 +47,10 @@ const CHUNK: usize = 64;
 const DRAIN_LOOKS: u32 = 8;
 /// Pause between two looks at the port: 17 bytes at [`BAUD`].
 const PAUSE_US: u32 = 3_000;
-const START_TRIES: u32 = 3; // the first one may come before a ZFM-20 has started (500 ms)
-const START_BUDGET_US: u32 = 1_900_000;
-const IDENTIFY_BUDGET_US: u32 = 4_800_000;
 const ENROL_BUDGET_US: u32 = 4_800_000;
 const LIBRARY_BUDGET_US: u32 = 1_900_000;
 const EMPTY_BUDGET_US: u32 = 4_800_000;
 const TEMPLATE_BUDGET_US: u32 = 9_800_000;
-const PROD_INFO_LEN: usize = 46;
 /// Buffer that an identification uses.
 const FIRST_BUFFER: u8 = 1;
 
@@ -75,15 +71,6 @@ struct Started {
     /// It is an R503: it has more buffers.
     has_buffers: bool,
     lamp: Lamp,
-}
-
-/// What a look at the surface gave.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Picture {
-    Nothing,
-    Poor,
-    /// The buffer holds its features.
-    Features,
 }
 
 /// A sensor on the port `P`, with the delay `D`.
@@ -267,175 +254,6 @@ impl<P: Read + ReadReady + Write, D: DelayNs> Ef01<P, D> {
         self.started.ok_or(gone("sensor is not started"))
     }
 
-    fn restart(&mut self) -> Result<SensorFacts, ReaderError> {
-        self.budget_us = START_BUDGET_US;
-        self.started = None;
-        self.enrolment = None;
-        self.open()?;
-        let para = self.para()?;
-        let has_buffers = self.is_r503()?;
-        let lamp = self.lamp(has_buffers)?;
-        let used = self.must(Command::TempleteNum, &[], 2)?;
-        let used = two(&used).ok_or(garbled("number of templates is no number"))?;
-        self.started = Some(Started {
-            para,
-            has_buffers,
-            lamp,
-        });
-        let version = u8::from(has_buffers);
-        self.trace.record(TraceEvent::Started { version });
-        Ok(SensorFacts {
-            capacity: para.capacity,
-            used: used.min(para.capacity),
-        })
-    }
-
-    fn open(&mut self) -> Result<(), ReaderError> {
-        let password = self.password.to_be_bytes();
-        let mut tried = self.must(Command::VfyPwd, &password, 0);
-        for _ in 1..START_TRIES {
-            if matches!(tried, Ok(_) | Err(ReaderError::Refused { .. })) {
-                break;
-            }
-            tried = self.must(Command::VfyPwd, &password, 0);
-        }
-        tried.map(drop)
-    }
-
-    /// Capacity, packet size and rate; asked for twice, since all else hangs on them.
-    fn para(&mut self) -> Result<SysPara, ReaderError> {
-        let first = SysPara::read(&self.must(Command::ReadSysPara, &[], 16)?);
-        let second = SysPara::read(&self.must(Command::ReadSysPara, &[], 16)?);
-        match (first, second) {
-            (Some(first), Some(second)) if first == second => match first.capacity {
-                0 => Err(gone("sensor has room for no template")),
-                capacity => Ok(SysPara {
-                    capacity: capacity.min(CAPACITY_MAX),
-                    ..first
-                }),
-            },
-            _ => Err(garbled("parameters are no sensor's")),
-        }
-    }
-
-    /// Whether it answers as an R503. One that is, is asked whether its surface works.
-    fn is_r503(&mut self) -> Result<bool, ReaderError> {
-        match self.ask(Command::ProdInfo, &[]) {
-            Ok((OK, data)) if data.len() == PROD_INFO_LEN => {
-                self.must(Command::CheckSensor, &[], 0)?;
-                Ok(true)
-            }
-            Err(ReaderError::Bus) => Err(ReaderError::Bus),
-            // Older parts don't know the command, and say so or nothing.
-            _ => Ok(false),
-        }
-    }
-
-    /// The light it has, now off.
-    fn lamp(&mut self, has_ring: bool) -> Result<Lamp, ReaderError> {
-        let (command, arguments, lamp) = match has_ring {
-            true => (Command::AuraLed, &RING_OFF[..], Lamp::Ring),
-            false => (Command::LedOff, &[][..], Lamp::Plain),
-        };
-        match self.ask(command, arguments) {
-            Ok((OK, _)) => Ok(lamp),
-            Err(ReaderError::Bus) => Err(ReaderError::Bus),
-            _ => Ok(Lamp::None),
-        }
-    }
-
-    /// Takes a picture, and makes its features into `buffer`. Twice: one damaged "no finger" that
-    /// reads as "taken" would bring the last person's picture back.
-    fn picture(&mut self, buffer: u8) -> Result<Picture, ReaderError> {
-        for _ in 0..2 {
-            match self.ask(Command::GenImg, &[])?.0 {
-                OK => {}
-                NO_FINGER => return Ok(Picture::Nothing),
-                PICTURE_FAILED => return Ok(self.poor()),
-                code => return Err(self.refused(code)),
-            }
-        }
-        match self.ask(Command::Img2Tz, &[buffer])?.0 {
-            OK => Ok(Picture::Features),
-            MESSY | FEW_FEATURES | NO_PICTURE => Ok(self.poor()),
-            code => Err(self.refused(code)),
-        }
-    }
-
-    fn poor(&mut self) -> Picture {
-        self.trace.record(TraceEvent::FingerPoor);
-        Picture::Poor
-    }
-
-    /// Looks for the features of [`FIRST_BUFFER`] in `count` pages from `start`.
-    fn search(&mut self, start: u16, count: u16) -> Result<Option<(u16, u16)>, ReaderError> {
-        let [s1, s0] = start.to_be_bytes();
-        let [c1, c0] = count.to_be_bytes();
-        let (code, data) = self.ask(Command::Search, &[FIRST_BUFFER, s1, s0, c1, c0])?;
-        match (code, data.as_slice()) {
-            (NOT_FOUND, _) => Ok(None),
-            (OK, [p1, p0, s1, s0]) => {
-                let page = u16::from_be_bytes([*p1, *p0]);
-                let inside = page.checked_sub(start).is_some_and(|at| at < count);
-                if inside {
-                    Ok(Some((page, u16::from_be_bytes([*s1, *s0]))))
-                } else {
-                    Err(garbled("sensor finds a finger where it was not to look"))
-                }
-            }
-            (OK, _) => Err(garbled("answer has another command's length")),
-            (code, _) => Err(self.refused(code)),
-        }
-    }
-
-    /// Looks for the features in pages; what is found is looked for again in its page alone.
-    fn found(&mut self, start: u16, count: u16) -> Result<FingerLook, ReaderError> {
-        let Some((slot, score)) = self.search(start, count)? else {
-            self.trace.record(TraceEvent::Finger { matched: false });
-            return Ok(FingerLook::Unknown);
-        };
-        match self.search(slot, 1)? {
-            Some((again, _)) if again == slot => {
-                self.trace.record(TraceEvent::Finger { matched: true });
-                Ok(FingerLook::Known { slot, score })
-            }
-            _ => Err(garbled("finger is another one at the second asking")),
-        }
-    }
-
-    fn look(&mut self, start: u16, count: u16) -> Result<FingerLook, ReaderError> {
-        match self.picture(FIRST_BUFFER)? {
-            Picture::Nothing => Ok(FingerLook::Nothing),
-            Picture::Poor => Ok(FingerLook::Poor),
-            Picture::Features => self.found(start, count),
-        }
-    }
-
-    fn identify_now(&mut self) -> Result<FingerLook, ReaderError> {
-        let started = self.begin(IDENTIFY_BUDGET_US)?;
-        self.look(0, started.para.capacity)
-    }
-
-    fn verify_now(&mut self, slot: u16) -> Result<FingerLook, ReaderError> {
-        self.begin(IDENTIFY_BUDGET_US)?;
-        self.wants_used(slot)?;
-        self.look(slot, 1)
-    }
-
-    fn light_now(&mut self, light: FingerLight) -> Result<(), ReaderError> {
-        let started = self.begin(LIBRARY_BUDGET_US)?;
-        let (command, arguments) = match (started.lamp, light) {
-            (Lamp::None, _) => return Ok(()),
-            (Lamp::Plain, FingerLight::Good) => (Command::LedOn, &[][..]),
-            (Lamp::Plain, _) => (Command::LedOff, &[][..]),
-            (Lamp::Ring, FingerLight::Off) => (Command::AuraLed, &RING_OFF[..]),
-            (Lamp::Ring, FingerLight::Waiting) => (Command::AuraLed, &RING_WAITING[..]),
-            (Lamp::Ring, FingerLight::Good) => (Command::AuraLed, &RING_GOOD[..]),
-            (Lamp::Ring, FingerLight::Bad) => (Command::AuraLed, &RING_BAD[..]),
-        };
-        self.must(command, arguments, 0).map(drop)
-    }
-
     /// Writes an error down, and passes the result on.
     fn noted<T>(&mut self, result: Result<T, ReaderError>) -> Result<T, ReaderError> {
         match &result {
@@ -447,12 +265,6 @@ impl<P: Read + ReadReady + Write, D: DelayNs> Ef01<P, D> {
         result
     }
 }
-
-// Control, speed, colour, count (R503 V1.1 p. 19 knows red 1, blue 2, purple 3; so no other colour).
-const RING_OFF: [u8; 4] = [4, 0, 2, 0];
-const RING_WAITING: [u8; 4] = [1, 0x64, 2, 0]; // breathes blue
-const RING_GOOD: [u8; 4] = [3, 0, 3, 0]; // purple, steady
-const RING_BAD: [u8; 4] = [2, 0x19, 1, 3]; // flashes red three times
 
 impl<P, D> FingerprintSensor for Ef01<P, D>
 where
@@ -529,10 +341,6 @@ where
     fn trace(&self) -> Option<&ReaderTrace> {
         Some(&self.trace)
     }
-}
-
-fn two(data: &[u8]) -> Option<u16> {
-    data.try_into().ok().map(u16::from_be_bytes)
 }
 
 fn gone(cause: &'static str) -> ReaderError {

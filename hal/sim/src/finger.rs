@@ -17,7 +17,7 @@ pub(crate) const FEATURES: usize = 64;
 const NOISE: u64 = 6;
 /// Equal features that make one finger.
 const SAME_MIN: u16 = 44;
-/// Commands that are remembered.
+/// Commands that are remembered, see [`FingerField::heard`].
 const HEARD_MAX: usize = 65_536;
 
 /// What a sensor sees of a finger, and keeps as a template.
@@ -120,7 +120,7 @@ impl FingerField {
         stored.is_some_and(|stored| score(stored, &features(finger)) >= SAME_MIN)
     }
 
-    /// The first [`HEARD_MAX`] commands that the sensor has understood, by their codes.
+    /// The first 65,536 commands that the sensor has understood, by their codes.
     #[must_use]
     pub fn heard(&self) -> Vec<u16> {
         self.lock().heard.clone()

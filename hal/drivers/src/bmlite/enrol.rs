@@ -8,10 +8,11 @@ use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::OutputPin;
 use platen_hal::{EnrolStep, ReaderError, TraceEvent};
 
+use super::look::Picture;
 use super::message::{COUNT, Request};
 use super::wire::Wire;
 use super::{BAD_IMAGES, BmLite, CAPTURE_FAILED, GENERAL, LIBRARY_BUDGET_US, LOOK_MS};
-use super::{LOOK_BUDGET_US, Picture, STATE, TIMED_OUT, garbled, refused};
+use super::{LOOK_BUDGET_US, STATE, TIMED_OUT, garbled, refused};
 
 /// Touches that the module is taken to want before it says so.
 const FIRST_GUESS: u8 = 3;

@@ -9,7 +9,8 @@ use embedded_io::{Read, ReadReady, Write};
 use platen_hal::{EnrolStep, ReaderError, TraceEvent};
 
 use super::command::{Command, NO_FINGER};
-use super::{ENROL_BUDGET_US, Ef01, FIRST_BUFFER, Picture, TOUCHES_MIN, garbled};
+use super::look::Picture;
+use super::{ENROL_BUDGET_US, Ef01, FIRST_BUFFER, TOUCHES_MIN, garbled};
 
 /// An enrolment that is under way.
 #[derive(Clone, Copy, Debug)]

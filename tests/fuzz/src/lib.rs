@@ -27,6 +27,7 @@ mod raster_count;
 mod sealed_box;
 mod sealed_job;
 mod sensor_calls;
+mod snmp;
 mod users_csv;
 mod wedge_keys;
 mod wiegand;
@@ -48,6 +49,7 @@ pub use pjl::pjl_status;
 pub use pn532_link::pn532_link;
 pub use raster_count::raster_count;
 pub use sealed_job::sealed_job;
+pub use snmp::snmp_message;
 pub use users_csv::users_csv;
 pub use wedge_keys::wedge_keys;
 pub use wiegand::wiegand;
@@ -86,6 +88,7 @@ pub const TARGETS: &[Target] = &[
     ("pn532_link", pn532_link, &["fuzz/corpus/pn532_link"]),
     ("raster_count", raster_count, &["data/pdl/raster"]),
     ("sealed_job", sealed_job, &["fuzz/corpus/sealed_job"]),
+    ("snmp_message", snmp_message, &["fuzz/corpus/snmp_message"]),
     ("users_csv", users_csv, &["fuzz/corpus/users_csv"]),
     ("wedge_keys", wedge_keys, &["fuzz/corpus/wedge_keys"]),
     ("wiegand", wiegand, &["fuzz/corpus/wiegand"]),

@@ -103,6 +103,9 @@ pub enum Entry {
         reader: String,
         /// Where the identity was decided.
         source: Source,
+        /// Whether the card proved its number with a key. False in entries of version 1.
+        #[serde(default)]
+        proved: bool,
     },
     /// Nobody was recognised at the box.
     LoginDenied {
@@ -112,6 +115,31 @@ pub enum Entry {
         reader: String,
         /// Why not.
         reason: Denied,
+    },
+    /// A finger was recognised by no user; since version 2.
+    FingerDenied {
+        /// The sensor's name in the board file.
+        sensor: String,
+        /// Why not.
+        reason: Denied,
+    },
+    /// A door or tamper switch changed; since version 2.
+    SwitchChanged {
+        /// The switch's name in the board file, or the name of the reader whose case it is.
+        switch: String,
+        /// `tamper` or `door`.
+        kind: String,
+        /// Whether it is open now.
+        open: bool,
+    },
+    /// Keys of cards and readers were imported; since version 2.
+    DeviceKeysImported {
+        /// Whether there are keys of DESFire cards now.
+        desfire: bool,
+        /// Whether there are keys of NTAG 424 cards now.
+        ntag424: bool,
+        /// OSDP readers that have a key now.
+        osdp: Vec<String>,
     },
     /// Users and cards were imported.
     UsersImported {
@@ -153,6 +181,9 @@ impl Entry {
             | Self::Expired { number, .. } => Some(*number),
             Self::LoginAccepted { .. }
             | Self::LoginDenied { .. }
+            | Self::FingerDenied { .. }
+            | Self::SwitchChanged { .. }
+            | Self::DeviceKeysImported { .. }
             | Self::UsersImported { .. }
             | Self::Started { .. }
             | Self::Repaired { .. } => None,

@@ -8,7 +8,7 @@ use platen_store::{Disk, Sealer};
 
 use crate::books::Books;
 use crate::error::LedgerError;
-use crate::frame::{FrameFault, Tip};
+use crate::frame::{FrameFault, Tip, VERSION};
 use crate::segment::{self, SegmentId};
 use crate::verify::{Fault, FaultKind};
 use crate::walk::{Event, Start, Walk};
@@ -82,6 +82,8 @@ impl Recovered {
             mut walk,
             checkpoint,
         } = Walk::start(disk, sealer, id, tip, u64::MAX)?;
+        // What an older program may read must stay so: a new version begins with a new segment.
+        let current = matches!(&checkpoint, Ok((header, _)) if header.version == VERSION);
         match checkpoint {
             Ok((_, books)) => self.books = books,
             Err(fault) => self.faults.push(Fault {
@@ -105,7 +107,7 @@ impl Recovered {
             if torn.is_some() {
                 self.repair = Some(cut(disk, id, end)?);
             }
-            self.active = Some((id, end));
+            self.active = current.then_some((id, end));
             return Ok(());
         }
         self.faults.extend(torn);

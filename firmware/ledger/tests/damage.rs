@@ -166,12 +166,12 @@ fn a_segment_of_which_nothing_can_be_read_is_set_aside_and_stays_a_fault() {
 fn a_newer_version_is_not_touched() {
     let (disk, keys) = small_ledger();
     let mut bytes = bytes_of(&disk, FIRST_SEGMENT);
-    bytes[8] = 2;
+    bytes[8] = 3;
     let sum = crc32fast::hash(&bytes[..60]);
     bytes[60..64].copy_from_slice(&sum.to_le_bytes());
     let copy = copy_with(&disk, FIRST_SEGMENT, &bytes);
     let error = open(&copy, &keys, LARGE).unwrap_err();
-    assert!(error.to_string().contains("version 2"), "{error}");
+    assert!(error.to_string().contains("version 3"), "{error}");
     assert_eq!(bytes_of(&copy, FIRST_SEGMENT), bytes);
 }
 
@@ -205,4 +205,52 @@ proptest! {
         let faults = ledger.verify().unwrap().faults;
         prop_assert!(faults.is_empty() || !report.faults.is_empty(), "{:?}", faults);
     }
+}
+
+/// The same segment as an older program wrote it: its header says so, and is whole.
+fn as_version_1(bytes: &[u8]) -> Vec<u8> {
+    let mut older = bytes.to_vec();
+    older[8..10].copy_from_slice(&1_u16.to_le_bytes());
+    let sum = crc32fast::hash(&older[..60]);
+    older[60..64].copy_from_slice(&sum.to_le_bytes());
+    older
+}
+
+#[test]
+fn a_segment_of_an_older_version_is_read_and_a_new_one_is_begun_behind_it() {
+    let (disk, keys) = small_ledger();
+    let older = as_version_1(&bytes_of(&disk, FIRST_SEGMENT));
+    let copy = copy_with(&disk, FIRST_SEGMENT, &older);
+    let (ledger, report) = open(&copy, &keys, LARGE).unwrap();
+    assert!(report.faults.is_empty(), "{:?}", report.faults);
+    let changed = Entry::SwitchChanged {
+        switch: "cover".into(),
+        kind: "tamper".into(),
+        open: true,
+    };
+    ledger.append_blocking(changed.clone()).unwrap();
+    assert_eq!(bytes_of(&copy, FIRST_SEGMENT), older, "nothing new in it");
+    assert_eq!(ledger.verify().unwrap().faults, []);
+    let entries = ledger.entries(1, 10).unwrap();
+    assert_eq!(entries.len(), 4);
+    assert_eq!(entries[3].entry, changed);
+    drop(ledger);
+    let (ledger, report) = open(&copy, &keys, LARGE).unwrap();
+    assert!(report.faults.is_empty(), "{:?}", report.faults);
+    assert_eq!(ledger.head().sequence, 4);
+}
+
+#[test]
+fn an_empty_segment_of_an_older_version_is_replaced() {
+    let (disk, keys) = disk_with_key(12);
+    let (ledger, _) = open(&disk, &keys, LARGE).unwrap();
+    ledger.append_blocking(started()).unwrap();
+    drop(ledger);
+    let whole = bytes_of(&disk, FIRST_SEGMENT);
+    let first = record_starts(&whole)[0];
+    let copy = copy_with(&disk, FIRST_SEGMENT, &as_version_1(&whole[..first]));
+    let (ledger, _) = open(&copy, &keys, LARGE).unwrap();
+    ledger.append_blocking(started()).unwrap();
+    assert_eq!(bytes_of(&copy, FIRST_SEGMENT)[8], 2);
+    assert_eq!(ledger.verify().unwrap().faults, []);
 }

@@ -41,4 +41,8 @@ pub enum Denied {
     UnknownCard,
     /// The user exists but may not log in.
     UserDisabled,
+    /// The card can't prove that it is genuine, which this box asks of cards.
+    WeakCard,
+    /// No user has this finger.
+    UnknownFinger,
 }

@@ -57,10 +57,43 @@ pub struct DeviceStatus {
     pub name: String,
     /// What it is, such as `mfrc522`.
     pub part: String,
-    /// `ok` or `gone`.
+    /// Where it is, such as `/dev/spidev0.0`.
+    #[serde(default)]
+    pub place: String,
+    /// `ok` or `gone`; of a switch `open`, `closed`, `unknown` or `gone`.
     pub state: String,
+    /// Why it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
     /// Counters, by name.
     pub counters: Vec<(String, u64)>,
+}
+
+/// What `platend --check-board` found of one part; one a line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PartFinding {
+    /// Its name in the board file; `panel` for lamps and buzzer.
+    pub name: String,
+    /// What it is, such as `mfrc522`.
+    pub part: String,
+    /// Where it is.
+    pub place: String,
+    /// Whether it answered, as far as its kind can.
+    pub answers: bool,
+    /// What it answered, or what is wrong and what to do.
+    pub text: String,
+}
+
+/// `GET /v1/device-keys`, and the answer of `POST /v1/device-keys/import` (a key file): which keys
+/// of cards and readers there are, never a key.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct DeviceKeyFacts {
+    /// What there is for DESFire cards.
+    pub desfire: Option<String>,
+    /// What there is for NTAG 424 DNA cards.
+    pub ntag424: Option<String>,
+    /// OSDP readers that have a key.
+    pub osdp: Vec<String>,
 }
 
 /// One job, in `GET /v1/jobs`.

@@ -9,33 +9,28 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use platen_auth::Directory;
-use platen_drivers::Lights;
-use platen_hal::{CardReader, DeviceEvent, Indicator as _, PanelSignal, PrinterPort};
-use platen_hal_linux::{Backend, Board, DeviceSecrets, bus, panel};
-use platen_hal_sim::SimPin;
+use platen_hal::{DeviceEvent, PrinterPort};
+use platen_hal_linux::Board;
 use platen_ledger::{Entry, Ledger, LedgerReport};
 use platen_model::{Clock, JobId, JobNumber};
 use platen_spool::{Spool, SpoolLimits};
 use platen_store::{Database, Disk, Keys, OpenOutcome, RealDisk};
 use smol::Executor;
-use smol::channel::{Receiver, Sender};
+use smol::channel::Receiver;
 use uuid::Uuid;
 
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::counting::Counter;
-use crate::devices::simulated::Simulator;
-use crate::devices::{Door, Outcomes};
+use crate::devices::keys::DeviceKeys;
+use crate::devices::{Door, EVENTS, Faults, Outcomes, Owned, Parts, ReaderLamps, lights};
 use crate::intake::incoming::Incoming;
 use crate::intake::shown::ShownStates;
-use crate::node::{Node, Reader};
-use crate::panel::{Panel, ShowLights};
+use crate::node::Node;
+use crate::panel::Panel;
 use crate::ports::port;
 use crate::release::{self, Releases, Target, Workshop};
 use crate::start::StartError;
-
-/// Events of readers that wait to be handled; a tap past this is dropped and counted.
-const EVENTS: usize = 64;
 
 /// A journal that takes nothing is tried again after this.
 const APPEND_PAUSE: Duration = Duration::from_secs(1);
@@ -47,6 +42,7 @@ struct State {
     spool: Spool,
     ledger: Arc<Ledger>,
     directory: Arc<Directory>,
+    device_keys: Arc<DeviceKeys>,
     faults: Vec<String>,
     uuid: Uuid,
 }
@@ -61,7 +57,11 @@ pub(crate) fn assemble(
     // A mistake in the files is found before anything is touched.
     let ports: Vec<_> = config.printers.iter().map(port).collect::<Result<_, _>>()?;
     let state = open_state(&config, &clock)?;
-    let panel = Arc::new(Panel::new(config.language, open_lights(&board)?));
+    let lamps = ReaderLamps::default();
+    let panel = Arc::new(Panel::new(
+        config.language,
+        lights(&board, Arc::clone(&lamps))?,
+    ));
     let counter = Counter::start(state.spool.clone()).map_err(StartError::Spawn)?;
     let targets = start_printers(&config, ports, &state, &counter, &panel, executor)?;
     let releases = Arc::new(Releases::new(
@@ -72,7 +72,14 @@ pub(crate) fn assemble(
     ));
     release::resume_push_jobs(&state.spool, &releases)?;
     let (events, incoming) = smol::channel::bounded(EVENTS);
-    let (readers, simulator) = start_readers(&board, &events, executor)?;
+    let devices = Owned::start(&Parts {
+        board: &board,
+        keys: &state.device_keys,
+        clock: &clock,
+        events: &events,
+        executor,
+        lamps: &lamps,
+    })?;
     let door = Arc::new(Door {
         keys: Arc::clone(&state.keys),
         directory: Arc::clone(&state.directory),
@@ -80,7 +87,8 @@ pub(crate) fn assemble(
         ledger: Arc::clone(&state.ledger),
         panel: Arc::clone(&panel),
         outcomes: Outcomes::default(),
-        gone: Mutex::default(),
+        weak_cards: config.cards.weak,
+        faults: Faults::of(&board),
     });
     let started_unix_ms = clock.now().unix_ms;
     let State {
@@ -88,6 +96,7 @@ pub(crate) fn assemble(
         spool,
         ledger,
         directory,
+        device_keys,
         faults,
         uuid,
         attempts: _,
@@ -106,8 +115,8 @@ pub(crate) fn assemble(
         door,
         incoming: Incoming::default(),
         shown_states: ShownStates::default(),
-        readers,
-        simulator,
+        devices,
+        device_keys,
         uuid,
         started_unix_ms,
         listens_at: Mutex::default(),
@@ -144,6 +153,7 @@ fn open_state(config: &Config, clock: &Arc<dyn Clock>) -> Result<State, StartErr
         Arc::clone(&keys),
         &database,
     )?);
+    let device_keys = Arc::new(DeviceKeys::open(Arc::clone(&disk), Arc::clone(&keys))?);
     log::info!(jobs = opened.jobs, rebuilt = opened.rebuilt; "spool opened");
     let attempts = release::recover(&report, &ledger, &spool)?;
     let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -156,6 +166,7 @@ fn open_state(config: &Config, clock: &Arc<dyn Clock>) -> Result<State, StartErr
         spool,
         ledger: Arc::new(ledger),
         directory,
+        device_keys,
         faults,
         uuid,
     })
@@ -212,49 +223,4 @@ fn start_printers(
         targets.push(target);
     }
     Ok(targets)
-}
-
-/// The board's lights and buzzer; a board without any shows nothing.
-fn open_lights(board: &Board) -> Result<ShowLights, StartError> {
-    let handle = match &board.panel {
-        Some(part) if part.backend != Backend::Sim => {
-            panel::spawn(platen_hal_linux::open_lights(part)?)
-        }
-        _ => {
-            let ((red, _), (green, _), (buzzer, _)) = (SimPin::new(), SimPin::new(), SimPin::new());
-            panel::spawn(Lights::new(red, green, buzzer))
-        }
-    };
-    let handle = Mutex::new(handle.map_err(StartError::Spawn)?);
-    Ok(Box::new(move |signal: PanelSignal| {
-        handle
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .show(signal);
-    }))
-}
-
-fn start_readers(
-    board: &Board,
-    events: &Sender<DeviceEvent>,
-    executor: &Arc<Executor<'static>>,
-) -> Result<(Vec<Reader>, Option<Simulator>), StartError> {
-    let secrets = DeviceSecrets::default();
-    let mut readers = Vec::new();
-    let mut simulators = None;
-    for part in &board.readers {
-        let (driver, simulator): (Box<dyn CardReader>, _) = match part.backend {
-            Backend::Sim => {
-                let (simulator, driver) = Simulator::new(executor);
-                (driver, Some(simulator))
-            }
-            _ => (platen_hal_linux::open_reader(part, &secrets)?, None),
-        };
-        let events = events.clone();
-        let send = move |event| events.try_send(event).is_ok();
-        let bus = bus::spawn(driver, &part.name, send, part.interval).map_err(StartError::Spawn)?;
-        readers.push(Reader { bus });
-        simulators = simulators.or(simulator);
-    }
-    Ok((readers, simulators))
 }

@@ -31,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) announce: AnnounceConfig,
     #[serde(default)]
     pub(crate) spool: SpoolConfig,
+    #[serde(default)]
+    pub(crate) cards: CardsConfig,
     /// Target printers; a tap releases to the first.
     #[serde(default, rename = "printer")]
     pub(crate) printers: Vec<PrinterConfig>,
@@ -110,6 +112,25 @@ impl Default for SpoolConfig {
     }
 }
 
+/// `[cards]`
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CardsConfig {
+    /// What becomes of cards whose number is only read, and not proved with a key.
+    pub(crate) weak: WeakCards,
+}
+
+/// What a card that proves nothing may do.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum WeakCards {
+    /// As much as one that proves itself.
+    #[default]
+    Accept,
+    /// Nothing.
+    Refuse,
+}
+
 /// `[[printer]]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,7 +138,7 @@ pub(crate) struct PrinterConfig {
     /// Name in `ipp/push/<name>` and on screens.
     pub(crate) name: String,
     /// `socket://host:port`, `lpd://host/queue`, `ipp://host/path`, `ipps://host/path`,
-    /// `usb:/dev/usb/lp0` or `file:/directory`.
+    /// `usb:auto`, `usb:/dev/usb/lp0`, `ippusb:auto` or `file:/directory`.
     pub(crate) uri: String,
     /// For `ipps:`: SHA-256 fingerprint of the printer's certificate, `sha256:` and 64 digits.
     #[serde(default)]

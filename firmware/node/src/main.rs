@@ -22,7 +22,7 @@ mod ports;
 mod release;
 mod start;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use lexopt::Arg::{Long, Short};
@@ -31,10 +31,12 @@ use log::LevelFilter;
 const HELP: &str = "\
 platend: the Platen box's daemon
 
-usage: platend [--config FILE] [--check] [--verbose]
+usage: platend [--config FILE] [--check] [--check-board FILE] [--verbose]
 
   --config FILE   configuration (default /etc/platen/node.toml)
   --check         read the configuration and the board file, say what is wrong, and leave
+  --check-board FILE
+                  try every part of a board file, tell of each as JSON, and leave: 0 all answer, 1 not
   --verbose       log every step
   -h, --help      this text
   -V, --version   the version
@@ -48,6 +50,7 @@ enum Wish {
         check: bool,
         level: LevelFilter,
     },
+    CheckBoard(PathBuf),
     Tell(String),
 }
 
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
             check,
             level,
         }) => (config, check, level),
+        Ok(Wish::CheckBoard(path)) => return check_board(&path),
         Ok(Wish::Tell(text)) => {
             print!("{text}");
             return ExitCode::SUCCESS;
@@ -88,6 +92,17 @@ fn main() -> ExitCode {
     }
 }
 
+fn check_board(path: &Path) -> ExitCode {
+    match devices::check::run(path) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("platend: {}", platen_model::Chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn wish() -> Result<Wish, lexopt::Error> {
     let mut config = PathBuf::from("/etc/platen/node.toml");
     let (mut check, mut level) = (false, LevelFilter::Info);
@@ -96,6 +111,7 @@ fn wish() -> Result<Wish, lexopt::Error> {
         match arg {
             Long("config") => config = parser.value()?.into(),
             Long("check") => check = true,
+            Long("check-board") => return Ok(Wish::CheckBoard(parser.value()?.into())),
             Long("verbose") => level = LevelFilter::Debug,
             Short('h') | Long("help") => return Ok(Wish::Tell(HELP.to_owned())),
             Short('V') | Long("version") => {

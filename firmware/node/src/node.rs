@@ -4,9 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use platen_auth::Directory;
-use platen_hal_linux::BusHandle;
 use platen_ledger::{Entry, Ledger};
-use platen_model::local::DeviceStatus;
 use platen_model::{Clock, JobNumber, JobStateReason, Moment, UserId};
 use platen_spool::{Spool, SpoolError};
 use platen_store::Keys;
@@ -15,8 +13,8 @@ use uuid::Uuid;
 
 use crate::config::{Config, PrinterConfig};
 use crate::counting::Counter;
-use crate::devices::Door;
-use crate::devices::simulated::Simulator;
+use crate::devices::keys::DeviceKeys;
+use crate::devices::{Door, Owned};
 use crate::intake::incoming::Incoming;
 use crate::intake::shown::ShownStates;
 use crate::panel::Panel;
@@ -42,8 +40,9 @@ pub(crate) struct Node {
     pub(crate) door: Arc<Door>,
     pub(crate) incoming: Incoming,
     pub(crate) shown_states: ShownStates,
-    pub(crate) readers: Vec<Reader>,
-    pub(crate) simulator: Option<Simulator>,
+    pub(crate) devices: Owned,
+    /// Keys of cards and readers.
+    pub(crate) device_keys: Arc<DeviceKeys>,
     /// `printer-uuid`, the same for the life of the box.
     pub(crate) uuid: Uuid,
     /// Wall time at start, for IPP's times in seconds of up-time.
@@ -52,42 +51,6 @@ pub(crate) struct Node {
     pub(crate) listens_at: Mutex<Option<std::net::SocketAddr>>,
     /// Whether this start found damage that somebody should look at.
     pub(crate) faults: Vec<String>,
-}
-
-/// A card reader of this box.
-pub(crate) struct Reader {
-    pub(crate) bus: BusHandle,
-}
-
-impl Reader {
-    /// For the local API.
-    pub(crate) fn report(&self) -> DeviceStatus {
-        let state = self.bus.state();
-        let mut counters = state
-            .trace
-            .counters
-            .by_name()
-            .map(|(n, v)| (n.to_owned(), v))
-            .to_vec();
-        counters.push(("taps".to_owned(), state.taps));
-        counters.push(("taps-dropped".to_owned(), state.taps_dropped));
-        DeviceStatus {
-            name: self.bus.name().to_owned(),
-            part: self.bus.part().to_owned(),
-            state: if state.running { "ok" } else { "gone" }.to_owned(),
-            counters,
-        }
-    }
-
-    /// The driver's last steps, oldest first.
-    pub(crate) fn ring(&self) -> Vec<String> {
-        self.bus
-            .state()
-            .trace
-            .entries()
-            .map(ToString::to_string)
-            .collect()
-    }
 }
 
 /// Why a job is not canceled.
@@ -245,9 +208,7 @@ impl Node {
     /// `ready`, or what is degraded.
     pub(crate) fn modes(&self) -> Vec<String> {
         let mut modes = Vec::new();
-        if !self.door.gone().is_empty() {
-            modes.push("no-reader".to_owned());
-        }
+        modes.extend(self.door.faults.modes().into_iter().map(str::to_owned));
         if self
             .releases
             .targets()

@@ -24,6 +24,7 @@ use thiserror::Error;
 
 use crate::assemble::assemble;
 use crate::config::{Config, ConfigError, Interfaces};
+use crate::devices::keys::DeviceKeysError;
 use crate::node::Node;
 use crate::ports::port;
 use crate::release::RecoverError;
@@ -69,6 +70,8 @@ pub(crate) enum StartError {
     Spool(#[from] SpoolError),
     #[error("the journal can't be opened")]
     Ledger(#[from] LedgerError),
+    #[error("the keys of cards and readers can't be read")]
+    DeviceKeys(#[from] DeviceKeysError),
     #[error("the users can't be read")]
     Users(#[from] DirectoryError),
     #[error("spool and journal can't be brought together")]

@@ -20,7 +20,7 @@ use crate::seal::{Algorithm, KEY_BYTES, SealError, Sealer, expand, random_bytes}
 pub const KEY_FILE: &str = "keys/box.key";
 /// Directories whose contents open with the box key only: with something in one of them, a missing
 /// key file is an error and not a first start.
-pub const SEALED_DIRS: [&str; 4] = ["jobs", "ledger", "database", "users"];
+pub const SEALED_DIRS: [&str; 5] = ["jobs", "ledger", "database", "users", "device-keys"];
 
 const KEY_DIR: &str = "keys";
 const KEY_FILE_NEW: &str = "keys/box.key.new";
@@ -36,13 +36,13 @@ pub enum KeyError {
     /// The file is short, long or fails its checksum.
     #[error(
         "the key file {0} is damaged; put back a copy of it, or, to give up every held job and \
-         the users' cards, remove it together with jobs, ledger, users and database"
+         the users' cards, remove it together with jobs, ledger, users, database and device-keys"
     )]
     Damaged(PathBuf),
     /// There is sealed data but no key file.
     #[error(
         "{1} holds sealed data but the key file {0} is missing; put back a copy of it, or, to \
-         give up that data, remove jobs, ledger, users and database"
+         give up that data, remove jobs, ledger, users, database and device-keys"
     )]
     Missing(PathBuf, PathBuf),
     /// The key file could not be read or made.

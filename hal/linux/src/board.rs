@@ -9,7 +9,7 @@ mod fingerprint;
 mod panel;
 mod place;
 mod reader;
-mod table;
+pub(crate) mod table;
 mod wiring;
 
 use std::path::{Path, PathBuf};

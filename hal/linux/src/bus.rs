@@ -13,7 +13,7 @@ mod watchdog;
 
 use std::error::Error;
 use std::io;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -76,6 +76,7 @@ struct Shared {
     wake: Condvar,
     state: Mutex<BusState>,
     signal: Mutex<Option<PanelSignal>>,
+    reopen: AtomicBool,
     /// Odd while the owner is inside a call of its driver; grows by two with each.
     calls: AtomicU64,
 }
@@ -170,6 +171,12 @@ impl BusHandle {
     #[must_use]
     pub fn state(&self) -> BusState {
         lock(&self.shared.state).clone()
+    }
+
+    /// Has the owner let its reader go before the next look, and open it anew, as after a failed
+    /// bus. One that was opened by somebody else is started again.
+    pub fn reopen(&self) {
+        self.shared.reopen.store(true, Ordering::Release);
     }
 
     /// Shows `signal` with the reader's own lamp, where it has one, before its next look.

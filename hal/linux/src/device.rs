@@ -7,6 +7,7 @@
 
 mod advice;
 mod fingerprint;
+mod key_file;
 mod panel;
 mod probe;
 mod reader;
@@ -14,6 +15,7 @@ mod secrets;
 mod wire;
 
 pub use self::fingerprint::open_fingerprint;
+pub use self::key_file::{KEY_FILE_MAX_BYTES, KeyFile, KeyFileError};
 pub use self::panel::{BoardLights, open_lights};
 pub use self::probe::{Finding, PROBE_LIMIT, probe};
 pub use self::reader::open_reader;

@@ -139,6 +139,21 @@ fn a_reader_whose_bus_failed_is_opened_anew() {
 }
 
 #[test]
+fn a_reader_is_opened_anew_when_its_keys_have_changed() {
+    let script = Arc::<Script>::default();
+    let (bus, events) = owned(&script, 16);
+    assert!(is_back(&next(&events)));
+    bus.reopen();
+    let pause = sync_channel::<()>(0);
+    while script.opened.load(Ordering::Relaxed) < 2 {
+        let _ = pause.1.recv_timeout(Duration::from_millis(5));
+    }
+    script.looks.lock().unwrap().push_back(Ok(Some(uid(1))));
+    // It was never gone, so nothing was told of it.
+    assert!(matches!(next(&events), DeviceEvent::CardPresented { .. }));
+}
+
+#[test]
 fn a_reader_that_can_t_be_opened_is_gone_with_its_reason_until_it_can() {
     let (sender, events) = sync_channel(16);
     let script = Arc::<Script>::default();

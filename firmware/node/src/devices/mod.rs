@@ -1,26 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The door between hardware and the box: a card's number becomes a keyed hash here, and goes no
-//! further in clear. One thread takes the events of all readers, one after another: recognising a
+//! further in clear. One thread takes the events of all parts, one after another: recognising a
 //! card may wait for the disk, or for an import's last step.
+//!
+//! `owned` is the running parts, `card` what is decided about a card, `flood` how often a part may
+//! speak, `keys` what parts are told in confidence.
 
+mod card;
+pub(crate) mod check;
+mod faults;
+mod flood;
+pub(crate) mod keys;
+mod outcomes;
+mod owned;
 pub(crate) mod simulated;
 
-use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use platen_auth::Directory;
-use platen_hal::{CardUid, DeviceEvent, PanelSignal};
+use platen_hal::{DeviceEvent, PanelSignal};
 use platen_ledger::{Entry, Ledger};
-use platen_model::local::TapResult;
-use platen_model::{Chain, Denied, Identity, Presented};
+use platen_model::{Chain, Denied};
 use platen_store::Keys;
-use smol::channel::{Receiver, Sender};
+use smol::channel::Receiver;
 use smol::future::FutureExt as _;
 
+use crate::config::WeakCards;
 use crate::panel::Panel;
-use crate::release::{Releases, Tapped};
+use crate::release::Releases;
+
+pub(crate) use self::faults::Faults;
+pub(crate) use self::outcomes::Outcomes;
+pub(crate) use self::owned::{EVENTS, Owned, Parts, ReaderLamps, lights};
 
 /// How long a result stays on the panel.
 const SHOW: Duration = Duration::from_secs(8);
@@ -33,8 +46,10 @@ pub(crate) struct Door {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) panel: Arc<Panel>,
     pub(crate) outcomes: Outcomes,
-    /// Readers that do not answer, and why.
-    pub(crate) gone: Mutex<BTreeMap<String, String>>,
+    /// What becomes of cards that prove nothing.
+    pub(crate) weak_cards: WeakCards,
+    /// Parts that are not as they should be.
+    pub(crate) faults: Faults,
 }
 
 impl Door {
@@ -49,140 +64,78 @@ impl Door {
             let turn = handled.unwrap_or_else(|_| {
                 // A bug must cost one tap and not the reader.
                 log::error!("handling a reader's event met a bug");
-                self.panel.show(PanelSignal::PrinterError, None).turn
+                Some(self.panel.show(PanelSignal::PrinterError, None).turn)
             });
+            let Some(turn) = turn else {
+                continue;
+            };
             let door = Arc::clone(&self);
             executor
                 .spawn(async move {
                     smol::Timer::after(SHOW).await;
-                    door.panel.rest(turn, door.resting());
+                    door.panel.rest(turn, door.faults.resting());
                 })
                 .detach();
         }
     }
 
-    async fn handle(&self, event: DeviceEvent) -> u64 {
+    /// Returns the turn of what the panel shows now, where the event is the panel's business.
+    async fn handle(&self, event: DeviceEvent) -> Option<u64> {
         match event {
-            DeviceEvent::CardPresented { reader, uid, .. } => self.present(&reader, &uid).await,
+            DeviceEvent::CardPresented { reader, uid, proof } => {
+                Some(self.present(&reader, &uid, proof).await)
+            }
+            DeviceEvent::FingerPresented { sensor, slot } => Some(self.finger(sensor, slot).await),
+            DeviceEvent::SwitchChanged { switch, open } => {
+                self.switch(switch, open).await;
+                None
+            }
             DeviceEvent::ReaderGone { reader, cause } => {
-                log::error!(reader = reader, cause = cause; "card reader does not answer");
-                self.gone().insert(reader, cause);
-                self.panel.show(PanelSignal::ReaderGone, None).turn
+                log::error!(reader = reader.as_str(), cause = cause; "reader does not answer");
+                let matters = self.faults.gone(reader);
+                matters.then(|| self.panel.show(PanelSignal::ReaderGone, None).turn)
             }
             DeviceEvent::ReaderBack { reader } => {
-                log::info!(reader = reader; "card reader answers");
-                self.gone().remove(&reader);
-                self.panel.show(self.resting(), None).turn
+                log::info!(reader = reader.as_str(); "reader answers");
+                let matters = self.faults.back(&reader);
+                matters.then(|| self.panel.show(self.faults.resting(), None).turn)
             }
-            _ => self.panel.show(self.resting(), None).turn,
+            // Nobody has a PIN yet. Which key it was is nobody's business either.
+            DeviceEvent::KeyPressed { pad, .. } => {
+                log::debug!(reader = pad; "key pressed, and no login asks for one");
+                None
+            }
+            _ => None,
         }
     }
 
-    /// What the panel shows when nobody is there.
-    fn resting(&self) -> PanelSignal {
-        if self.gone().is_empty() {
-            PanelSignal::Idle
+    /// No user has a finger yet, whatever the sensor knows.
+    async fn finger(&self, sensor: String, slot: Option<u16>) -> u64 {
+        log::info!(reader = sensor.as_str(), known = slot.is_some(); "finger refused");
+        let reason = Denied::UnknownFinger;
+        let journaled = self.journal(Entry::FingerDenied { sensor, reason }).await;
+        let text = if journaled {
+            self.panel.finger_words()
         } else {
-            PanelSignal::ReaderGone
-        }
-    }
-
-    async fn present(&self, reader: &str, uid: &CardUid) -> u64 {
-        let tapped = self.decide(reader, uid).await;
-        let shown = self.panel.show(tapped.signal, tapped.more.as_deref());
-        let result = TapResult {
-            signal: tapped.signal.keyword().to_owned(),
-            text: shown.text,
-            released: tapped.released,
+            self.panel.journal_words()
         };
-        self.outcomes.publish(uid, &result);
-        shown.turn
+        self.panel.tell(PanelSignal::UnknownCard, text).turn
     }
 
-    async fn decide(&self, reader: &str, uid: &CardUid) -> Tapped {
-        if uid.is_random() {
-            log::warn!(reader = reader; "card with a random number can't stand for a person");
-            return Tapped::only(PanelSignal::Refused);
-        }
-        let card = self.keys.card_key(uid.as_bytes());
-        match self.directory.identify(Presented::Card(card)) {
-            Ok(identity) => self.admit(reader, &identity).await,
-            Err(reason) => {
-                log::info!(reader = reader, card:% = card; "card refused");
-                let entry = Entry::LoginDenied {
-                    card,
-                    reader: reader.to_owned(),
-                    reason,
-                };
-                let journaled = self.journal(entry).await;
-                let mut tapped = Tapped::only(match reason {
-                    Denied::UnknownCard => PanelSignal::UnknownCard,
-                    Denied::UserDisabled => PanelSignal::Refused,
-                });
-                if !journaled {
-                    tapped.more = Some(self.panel.journal_words().to_owned());
-                }
-                tapped
-            }
-        }
-    }
-
-    async fn admit(&self, reader: &str, identity: &Identity) -> Tapped {
-        let entry = Entry::LoginAccepted {
-            user: identity.user,
-            reader: reader.to_owned(),
-            source: identity.source,
-        };
-        // The journal puts the login before the releases that follow it; their tickets wait for
-        // the disk, so the login needs no wait of its own.
-        let (journaled, tapped) =
-            smol::future::zip(self.journal(entry), self.releases.tap(identity)).await;
-        let mut tapped = tapped.unwrap_or_else(|error| {
-            log::error!(err:% = Chain(&error); "held jobs can't be read");
-            Tapped::only(PanelSignal::PrinterError)
-        });
-        if !journaled {
-            // The tickets of what was released are refused as well: the jobs wait again.
-            tapped.signal = PanelSignal::PrinterError;
-            tapped.more = Some(self.panel.journal_words().to_owned());
-        }
-        tapped
+    async fn switch(&self, switch: String, open: bool) {
+        let kind = self.faults.switched(&switch, open);
+        log::warn!(reader = switch.as_str(), kind = kind, open = open; "switch changed");
+        let kind = kind.to_owned();
+        self.journal(Entry::SwitchChanged { switch, kind, open })
+            .await;
     }
 
     /// `false` when the journal takes nothing.
     async fn journal(&self, entry: Entry) -> bool {
         let journaled = self.ledger.append(entry).await;
         if let Err(error) = &journaled {
-            log::error!(err:% = Chain(error); "login not journaled");
+            log::error!(err:% = Chain(error); "what happened at the box was not journaled");
         }
         journaled.is_ok()
-    }
-
-    /// Readers that do not answer, and why.
-    pub(crate) fn gone(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
-        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Lets a simulated tap learn what became of it.
-#[derive(Default)]
-pub(crate) struct Outcomes(Mutex<Vec<(CardUid, Sender<TapResult>)>>);
-
-impl Outcomes {
-    /// Waits for the next outcome of `uid`. Call before the card is placed.
-    pub(crate) fn expect(&self, uid: &CardUid) -> Receiver<TapResult> {
-        let (sender, receiver) = smol::channel::bounded(1);
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.retain(|(_, sender)| !sender.is_closed());
-        waiting.push((uid.clone(), sender));
-        receiver
-    }
-
-    fn publish(&self, uid: &CardUid, result: &TapResult) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (_, sender) in waiting.extract_if(.., |(wanted, _)| wanted == uid) {
-            // Whoever waited may have given up.
-            let _ = sender.try_send(result.clone());
-        }
     }
 }

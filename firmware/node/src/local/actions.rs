@@ -8,8 +8,10 @@ use platen_hal::CardUid;
 use platen_ledger::Entry;
 use platen_model::local::Tap;
 use platen_model::{JobNumber, JobStateReason};
+use zeroize::Zeroizing;
 
 use super::{Answer, Refusal, json};
+use crate::devices::keys::DeviceKeysError;
 use crate::node::{CancelError, Node};
 
 pub(super) async fn cancel(node: &Arc<Node>, number: &str) -> Answer {
@@ -38,7 +40,7 @@ pub(super) async fn tap(node: &Arc<Node>, body: &[u8]) -> Answer {
     let uid = CardUid::from_hex(&tap.uid).ok_or_else(|| {
         Refusal::bad_input("a UID is 4, 7 or 10 bytes in hexadecimal, such as 04A1B2C3")
     })?;
-    let simulator = node.simulator.as_ref().ok_or_else(|| {
+    let simulator = node.devices.simulator.as_ref().ok_or_else(|| {
         Refusal::new(
             StatusCode::CONFLICT,
             "no-simulator",
@@ -80,9 +82,38 @@ pub(super) async fn import(node: &Arc<Node>, csv: Vec<u8>) -> Answer {
         journaled.map_err(|error| Refusal::failed(&error))?;
         Ok(report)
     });
-    let closing = || {
-        let message = "the box is shutting down";
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "closing", message)
-    };
     json(&imported.await.ok_or_else(closing)??)
+}
+
+/// Takes the keys of cards and readers; the readers have them from their next look on.
+pub(super) async fn import_keys(node: &Arc<Node>, file: Vec<u8>) -> Answer {
+    let file = Zeroizing::new(file);
+    let shared = Arc::clone(node);
+    let imported = node.whatever_the_client_does(async move {
+        let keys = Arc::clone(&shared.device_keys);
+        let import = move || {
+            let text = std::str::from_utf8(&file);
+            let text = text.map_err(|_| Refusal::bad_input("the key file is not UTF-8"))?;
+            keys.import(text).map_err(|error| match error {
+                DeviceKeysError::File(error) => Refusal::bad_input(error.to_string()),
+                error => Refusal::failed(&error),
+            })
+        };
+        let facts = smol::unblock(import).await?;
+        shared.devices.reopen_readers();
+        let entry = Entry::DeviceKeysImported {
+            desfire: facts.desfire.is_some(),
+            ntag424: facts.ntag424.is_some(),
+            osdp: facts.osdp.clone(),
+        };
+        let journaled = shared.ledger.append(entry).await;
+        journaled.map_err(|error| Refusal::failed(&error))?;
+        Ok(facts)
+    });
+    json(&imported.await.ok_or_else(closing)??)
+}
+
+fn closing() -> Refusal {
+    let message = "the box is shutting down";
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "closing", message)
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{Answer, Refusal, json};
 use crate::listing::Listing;
-use crate::node::{Node, Reader};
+use crate::node::Node;
 
 /// Jobs listed at once.
 const LISTED: usize = 1000;
@@ -36,7 +36,7 @@ pub(super) fn status(node: &Node) -> Answer {
             .iter()
             .map(|target| target.report())
             .collect(),
-        devices: node.readers.iter().map(Reader::report).collect(),
+        devices: node.devices.report(),
         queue_uri: node.queue_uri(),
     })
 }
@@ -92,22 +92,13 @@ fn entry(job: Job) -> JobEntry {
 }
 
 pub(super) fn ring(node: &Node, device: &str) -> Answer {
-    let reader = node
-        .readers
-        .iter()
-        .find(|reader| reader.bus.name() == device);
-    let reader = reader.ok_or_else(|| {
-        let known: Vec<_> = node
-            .readers
-            .iter()
-            .map(|reader| reader.bus.name())
-            .collect();
+    let ring = node.devices.ring(device).ok_or_else(|| {
+        let known = node.devices.rings().join(", ");
         Refusal::not_found(format!(
-            "no device '{device}'; there are: {}",
-            known.join(", ")
+            "no device '{device}' with a driver; there are: {known}"
         ))
     })?;
-    json(&reader.ring())
+    json(&ring)
 }
 
 /// Reads the whole journal and every sealed body: may take long, so it runs beside the executor.

@@ -52,6 +52,15 @@ impl Panel {
             text.push(' ');
             text.push_str(more);
         }
+        self.put(signal, text)
+    }
+
+    /// Shows `signal` with another sentence than its own.
+    pub(crate) fn tell(&self, signal: PanelSignal, text: &str) -> Shown {
+        self.put(signal, text.to_owned())
+    }
+
+    fn put(&self, signal: PanelSignal, text: String) -> Shown {
         let mut shown = self.lock();
         *shown = Shown {
             signal,
@@ -93,6 +102,16 @@ impl Panel {
     /// That nothing is released because the journal takes nothing, in the panel's language.
     pub(crate) fn journal_words(&self) -> &'static str {
         words::journal(self.language)
+    }
+
+    /// That a card must prove itself here, in the panel's language.
+    pub(crate) fn weak_words(&self) -> &'static str {
+        words::weak_card(self.language)
+    }
+
+    /// That no finger is known here, in the panel's language.
+    pub(crate) fn finger_words(&self) -> &'static str {
+        words::finger(self.language)
     }
 
     fn lock(&self) -> MutexGuard<'_, Shown> {

@@ -15,7 +15,7 @@ use super::BoardError;
 pub const NAME_MAX: usize = 32;
 
 /// A table whose keys are taken one after the other.
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     text: &'a str,
     name: String,
     line: usize,
@@ -24,7 +24,7 @@ pub(super) struct Table<'a> {
 }
 
 /// A key with its value.
-pub(super) struct Item<'a> {
+pub(crate) struct Item<'a> {
     text: &'a str,
     key: String,
     line: usize,
@@ -33,7 +33,7 @@ pub(super) struct Item<'a> {
 
 impl<'a> Table<'a> {
     /// The file's top.
-    pub(super) fn top(text: &'a str, entries: &'a DeTable<'a>) -> Self {
+    pub(crate) fn top(text: &'a str, entries: &'a DeTable<'a>) -> Self {
         Self::new(text, String::new(), 1, entries)
     }
 
@@ -53,12 +53,12 @@ impl<'a> Table<'a> {
     }
 
     /// Where the table begins, from 1.
-    pub(super) fn line(&self) -> usize {
+    pub(crate) fn line(&self) -> usize {
         self.line
     }
 
     /// The key and its value, if it is there.
-    pub(super) fn take(&mut self, key: &'static str) -> Option<Item<'a>> {
+    pub(crate) fn take(&mut self, key: &'static str) -> Option<Item<'a>> {
         if !self.asked.contains(&key) {
             self.asked.push(key);
         }
@@ -72,13 +72,13 @@ impl<'a> Table<'a> {
     }
 
     /// The key and its value, which `why` says the need of when they are missing.
-    pub(super) fn need(&mut self, key: &'static str, why: &str) -> Result<Item<'a>, BoardError> {
+    pub(crate) fn need(&mut self, key: &'static str, why: &str) -> Result<Item<'a>, BoardError> {
         self.take(key)
             .ok_or_else(|| self.wrong(key, format!("is missing: {why}")))
     }
 
     /// The tables of `[key]` or `[[key]]`, at most `most`.
-    pub(super) fn tables(
+    pub(crate) fn tables(
         &mut self,
         key: &'static str,
         most: usize,
@@ -104,8 +104,29 @@ impl<'a> Table<'a> {
         array.iter().map(part).collect()
     }
 
+    /// The tables that all keys are the names of, at most `most`.
+    pub(crate) fn named(self, most: usize) -> Result<Vec<(String, Table<'a>)>, BoardError> {
+        if self.entries.len() > most {
+            return Err(self.wrong("*", format!("are more than {most}")));
+        }
+        let part = |(name, (line, value)): (&'a str, (usize, &'a DeValue<'a>))| {
+            let item = Item {
+                text: self.text,
+                key: self.path(name),
+                line,
+                value,
+            };
+            if !is_name(name) {
+                return Err(item.wrong(NOT_A_NAME));
+            }
+            Ok((name.to_owned(), item.table()?))
+        };
+        let entries = self.entries.iter();
+        entries.map(|(name, entry)| part((name, *entry))).collect()
+    }
+
     /// The value of `key` is wrong, or missing.
-    pub(super) fn wrong(&self, key: &str, problem: impl Into<String>) -> BoardError {
+    pub(crate) fn wrong(&self, key: &str, problem: impl Into<String>) -> BoardError {
         BoardError::Value {
             line: self.line,
             key: self.path(key),
@@ -114,7 +135,7 @@ impl<'a> Table<'a> {
     }
 
     /// Refuses what no part asked for.
-    pub(super) fn finish(self, what: &str) -> Result<(), BoardError> {
+    pub(crate) fn finish(self, what: &str) -> Result<(), BoardError> {
         let first = self.entries.iter().min_by_key(|(_, (line, _))| *line);
         let Some((key, (line, _))) = first else {
             return Ok(());
@@ -137,12 +158,12 @@ impl<'a> Table<'a> {
 
 impl<'a> Item<'a> {
     /// Its line, from 1.
-    pub(super) fn line(&self) -> usize {
+    pub(crate) fn line(&self) -> usize {
         self.line
     }
 
     /// The value can't be.
-    pub(super) fn wrong(&self, problem: impl Into<String>) -> BoardError {
+    pub(crate) fn wrong(&self, problem: impl Into<String>) -> BoardError {
         BoardError::Value {
             line: self.line,
             key: self.key.clone(),
@@ -155,24 +176,22 @@ impl<'a> Item<'a> {
         self.wrong(format!("is {} {found}, not {wanted}", article(found)))
     }
 
-    pub(super) fn text(&self) -> Result<&'a str, BoardError> {
+    pub(crate) fn text(&self) -> Result<&'a str, BoardError> {
         self.value.as_str().ok_or_else(|| self.not("a text"))
     }
 
     /// Letters, digits, `-` and `_`, at most [`NAME_MAX`].
-    pub(super) fn name(&self) -> Result<String, BoardError> {
+    pub(crate) fn name(&self) -> Result<String, BoardError> {
         let name = self.text()?;
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(plain) {
+        if is_name(name) {
             Ok(name.to_owned())
         } else {
-            let problem = format!("is not 1 to {NAME_MAX} letters, digits, `-` and `_`");
-            Err(self.wrong(problem))
+            Err(self.wrong(NOT_A_NAME))
         }
     }
 
     /// A device file, by its whole path.
-    pub(super) fn path(&self) -> Result<PathBuf, BoardError> {
+    pub(crate) fn path(&self) -> Result<PathBuf, BoardError> {
         let path = PathBuf::from(self.text()?);
         if path.is_absolute() {
             Ok(path.components().collect())
@@ -181,14 +200,14 @@ impl<'a> Item<'a> {
         }
     }
 
-    pub(super) fn bool(&self) -> Result<bool, BoardError> {
+    pub(crate) fn bool(&self) -> Result<bool, BoardError> {
         self.value
             .as_bool()
             .ok_or_else(|| self.not("true or false"))
     }
 
     /// A whole number within `limits`.
-    pub(super) fn number(&self, limits: &RangeInclusive<u32>) -> Result<u32, BoardError> {
+    pub(crate) fn number(&self, limits: &RangeInclusive<u32>) -> Result<u32, BoardError> {
         let number = self.value.as_integer();
         let number = number.ok_or_else(|| self.not("a whole number"))?;
         u32::from_str_radix(number.as_str(), number.radix())
@@ -198,7 +217,7 @@ impl<'a> Item<'a> {
     }
 
     /// One of the words.
-    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, BoardError> {
+    pub(crate) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, BoardError> {
         let text = self.text()?;
         let found = words.iter().find(|(word, _)| *word == text);
         found.map(|(_, meaning)| *meaning).ok_or_else(|| {
@@ -209,7 +228,7 @@ impl<'a> Item<'a> {
     }
 
     /// The values of a list, 1 to `most`.
-    pub(super) fn list(&self, most: usize) -> Result<Vec<Item<'a>>, BoardError> {
+    pub(crate) fn list(&self, most: usize) -> Result<Vec<Item<'a>>, BoardError> {
         let array = self.value.as_array().ok_or_else(|| self.not("a list"))?;
         if !(1..=most).contains(&array.len()) {
             return Err(self.wrong(format!("does not have 1 to {most} values")));
@@ -223,10 +242,17 @@ impl<'a> Item<'a> {
         Ok(array.iter().map(item).collect())
     }
 
-    pub(super) fn table(&self) -> Result<Table<'a>, BoardError> {
+    pub(crate) fn table(&self) -> Result<Table<'a>, BoardError> {
         let table = self.value.as_table().ok_or_else(|| self.not("a table"))?;
         Ok(Table::new(self.text, self.key.clone(), self.line, table))
     }
+}
+
+const NOT_A_NAME: &str = "is not 1 to 32 letters, digits, `-` and `_`";
+
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(plain)
 }
 
 fn article(word: &str) -> &'static str {
@@ -238,7 +264,7 @@ fn article(word: &str) -> &'static str {
 }
 
 /// The line of a byte, from 1.
-pub(super) fn line_of(text: &str, offset: usize) -> usize {
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     let before = text.as_bytes().iter().take(offset);
     1 + before.filter(|byte| **byte == b'\n').count()
 }

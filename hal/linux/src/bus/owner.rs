@@ -110,6 +110,10 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
     pub(super) fn run(mut self) {
         let mut wait = Duration::ZERO;
         while !self.shared.stopped_within(wait) {
+            if self.shared.reopen.swap(false, Ordering::AcqRel) {
+                self.close();
+                self.running = false;
+            }
             let step = if self.running {
                 self.look()
             } else {

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Keys of cards and readers, imported by the administrator and kept sealed by the box key in
+//! `device-keys/keys.sealed` (byte map: `docs/formats/device-keys.md`). They leave this file for the
+//! drivers only; what is told of them is which there are.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use platen_hal_linux::DeviceSecrets;
+use platen_hal_linux::device::{KEY_FILE_MAX_BYTES, KeyFile, KeyFileError};
+use platen_model::local::DeviceKeyFacts;
+use platen_store::{Disk, Keys, SealError};
+use thiserror::Error;
+
+const FOLDER: &str = "device-keys";
+const FILE: &str = "device-keys/keys.sealed";
+const FILE_NEW: &str = "device-keys/keys.sealed.new";
+const MAGIC: &[u8; 8] = b"PLATENDK";
+const VERSION: u16 = 1;
+const CONTEXT: &[u8] = b"platen device keys 1\0";
+const HEADER_BYTES: usize = MAGIC.len() + 2;
+/// The seal takes some bytes of its own.
+const FILE_MAX_BYTES: usize = HEADER_BYTES + KEY_FILE_MAX_BYTES + 256;
+
+/// Why keys can't be read or kept.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(crate) enum DeviceKeysError {
+    #[error("{FILE} can't be read or written")]
+    Disk(#[source] io::Error),
+    #[error("{FILE} is damaged; remove it and import the keys again")]
+    Damaged,
+    #[error("{FILE} has version {0}; this program knows up to {VERSION}")]
+    Version(u16),
+    #[error("the keys can't be sealed")]
+    Seal(#[source] SealError),
+    #[error(transparent)]
+    File(#[from] KeyFileError),
+}
+
+/// The keys of this box's parts.
+pub(crate) struct DeviceKeys {
+    disk: Arc<dyn Disk>,
+    keys: Arc<Keys>,
+    now: Mutex<KeyFile>,
+}
+
+impl DeviceKeys {
+    /// Reads what was imported; nothing is there on a new box.
+    pub(crate) fn open(disk: Arc<dyn Disk>, keys: Arc<Keys>) -> Result<Self, DeviceKeysError> {
+        let now = Mutex::new(read(&*disk, &keys)?);
+        Ok(Self { disk, keys, now })
+    }
+
+    /// What the drivers get.
+    pub(crate) fn secrets(&self) -> DeviceSecrets {
+        self.now().secrets.clone()
+    }
+
+    /// Which keys there are.
+    pub(crate) fn facts(&self) -> DeviceKeyFacts {
+        facts(&self.now())
+    }
+
+    /// Takes a key file in the place of all that there is, durably. Blocks.
+    pub(crate) fn import(&self, text: &str) -> Result<DeviceKeyFacts, DeviceKeysError> {
+        let file = KeyFile::parse(text)?;
+        // One import at a time: the file and what the drivers get are the same.
+        let mut now = self.now();
+        write(&*self.disk, &self.keys, text)?;
+        *now = file;
+        Ok(facts(&now))
+    }
+
+    fn now(&self) -> MutexGuard<'_, KeyFile> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn facts(file: &KeyFile) -> DeviceKeyFacts {
+    DeviceKeyFacts {
+        desfire: file.desfire.clone(),
+        ntag424: file.ntag424.clone(),
+        osdp: file.secrets.osdp.keys().cloned().collect(),
+    }
+}
+
+fn read(disk: &dyn Disk, keys: &Keys) -> Result<KeyFile, DeviceKeysError> {
+    let file = match disk.open(Path::new(FILE)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(KeyFile::default()),
+        Err(error) => return Err(DeviceKeysError::Disk(error)),
+    };
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(FILE_MAX_BYTES + 1).unwrap_or(u64::MAX);
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(DeviceKeysError::Disk)?;
+    let header = bytes.split_first_chunk::<HEADER_BYTES>();
+    let (header, sealed) = header.ok_or(DeviceKeysError::Damaged)?;
+    let [magic @ .., low, high] = header;
+    if magic != MAGIC || bytes.len() > FILE_MAX_BYTES {
+        return Err(DeviceKeysError::Damaged);
+    }
+    let version = u16::from_le_bytes([*low, *high]);
+    if version > VERSION {
+        return Err(DeviceKeysError::Version(version));
+    }
+    let plain = keys.values().open(CONTEXT, sealed);
+    let plain = plain.map_err(|_| DeviceKeysError::Damaged)?;
+    let text = std::str::from_utf8(&plain).map_err(|_| DeviceKeysError::Damaged)?;
+    Ok(KeyFile::parse(text)?)
+}
+
+fn write(disk: &dyn Disk, keys: &Keys, text: &str) -> Result<(), DeviceKeysError> {
+    let sealed = keys.values().seal(CONTEXT, text.as_bytes());
+    let sealed = sealed.map_err(DeviceKeysError::Seal)?;
+    let (fresh, place) = (Path::new(FILE_NEW), Path::new(FILE));
+    let written = || {
+        disk.create_dir(Path::new(FOLDER))?;
+        disk.remove(fresh)?;
+        let mut file = disk.create(fresh)?;
+        for part in [MAGIC.as_slice(), &VERSION.to_le_bytes(), &sealed] {
+            file.write_all(part)?;
+        }
+        file.sync()?;
+        drop(file);
+        disk.rename(fresh, place)?;
+        disk.sync_dir(Path::new(FOLDER))
+    };
+    written().map_err(DeviceKeysError::Disk)
+}
+
+#[cfg(test)]
+mod tests {
+    use platen_store::SimDisk;
+
+    use super::*;
+
+    const TEXT: &str = "[osdp.gate]\nscbk = \"00112233445566778899AABBCCDDEEFF\"\n";
+
+    fn keys(disk: &SimDisk) -> Arc<Keys> {
+        Arc::new(Keys::open(disk).unwrap())
+    }
+
+    fn open(disk: &SimDisk, keys: &Arc<Keys>) -> Result<DeviceKeys, DeviceKeysError> {
+        DeviceKeys::open(Arc::new(disk.clone()), Arc::clone(keys))
+    }
+
+    #[test]
+    fn keys_outlive_a_restart_sealed_and_are_replaced_as_a_whole() {
+        let disk = SimDisk::new(1);
+        let keys = keys(&disk);
+        let device_keys = open(&disk, &keys).unwrap();
+        assert!(device_keys.facts().osdp.is_empty());
+        assert_eq!(device_keys.import(TEXT).unwrap().osdp, ["gate"]);
+        for (path, bytes) in disk.files() {
+            let clear = [b"00112233".as_slice(), b"scbk", &[0, 0x11, 0x22, 0x33]];
+            for secret in clear {
+                let shown = bytes.windows(secret.len()).any(|part| part == secret);
+                assert!(!shown, "{}", path.display());
+            }
+        }
+        let again = open(&disk, &keys).unwrap();
+        assert!(again.secrets().osdp.contains_key("gate"));
+        assert!(again.import("[osdp.gate]\nscbk = \"00\"").is_err());
+        assert_eq!(
+            again.facts().osdp,
+            ["gate"],
+            "a refused file changes nothing"
+        );
+        again.import("").unwrap();
+        assert!(open(&disk, &keys).unwrap().secrets().osdp.is_empty());
+    }
+
+    #[test]
+    fn a_damaged_file_is_told_and_never_taken() {
+        let disk = SimDisk::new(2);
+        let keys = keys(&disk);
+        open(&disk, &keys).unwrap().import(TEXT).unwrap();
+        let whole = disk.files().into_iter();
+        let whole = whole.filter(|(path, _)| path == Path::new(FILE));
+        let (_, whole) = whole.last().unwrap();
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x40;
+            disk.remove(Path::new(FILE)).unwrap();
+            let mut file = disk.create(Path::new(FILE)).unwrap();
+            file.write_all(&bytes).unwrap();
+            file.sync().unwrap();
+            assert!(open(&disk, &keys).is_err(), "byte {at}");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The running parts of the box: each opened by the board file and owned by a thread, what they are
+//! like now, and the lamps that show the panel's signals.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use platen_drivers::Lights;
+use platen_hal::{DeviceEvent, Indicator as _, PanelSignal, ReaderTrace};
+use platen_hal_linux::board::{FingerprintPart, KeypadPart, ReaderKind, SwitchPart};
+use platen_hal_linux::bus::{self, OpenError, OpenReader};
+use platen_hal_linux::finger::{self, OpenSensor};
+use platen_hal_linux::{
+    Backend, Board, BoardError, BusHandle, FingerHandle, KeypadHandle, ReaderPart, SwitchesHandle,
+    keypad, panel, switches,
+};
+use platen_hal_sim::SimPin;
+use platen_model::local::DeviceStatus;
+use platen_model::{Chain, Clock};
+use smol::Executor;
+use smol::channel::Sender;
+
+use super::flood::Flood;
+use super::keys::DeviceKeys;
+use super::simulated::Simulator;
+use crate::panel::ShowLights;
+use crate::start::StartError;
+
+/// Events of parts that wait to be handled; a tap past this is dropped and counted.
+pub(crate) const EVENTS: usize = 64;
+
+/// What the parts are started with.
+pub(crate) struct Parts<'a> {
+    pub(crate) board: &'a Board,
+    pub(crate) keys: &'a Arc<DeviceKeys>,
+    pub(crate) clock: &'a Arc<dyn Clock>,
+    pub(crate) events: &'a Sender<DeviceEvent>,
+    pub(crate) executor: &'a Arc<Executor<'static>>,
+    pub(crate) lamps: &'a ReaderLamps,
+}
+
+/// The parts, each with its owner.
+pub(crate) struct Owned {
+    readers: Arc<Vec<BusHandle>>,
+    sensors: Vec<FingerHandle>,
+    switches: SwitchesHandle,
+    keypad: Option<KeypadHandle>,
+    /// For the parts' places.
+    board: Board,
+    pub(crate) simulator: Option<Simulator>,
+}
+
+/// Lamps of the readers, once there are readers.
+pub(crate) type ReaderLamps = Arc<OnceLock<Arc<Vec<BusHandle>>>>;
+
+impl Owned {
+    /// Starts the owners. A part that can't be opened is one that is gone: its owner tries again.
+    pub(crate) fn start(parts: &Parts<'_>) -> Result<Self, StartError> {
+        let mut simulator = None;
+        let readers = parts.board.readers.iter();
+        let readers: Vec<_> = readers
+            .map(|part| parts.reader(part, &mut simulator))
+            .collect::<Result<_, _>>()?;
+        let readers = Arc::new(readers);
+        // Set once: there is one start.
+        let _ = parts.lamps.set(Arc::clone(&readers));
+        let sensors = parts.board.fingerprints.iter();
+        let keypad = parts.board.keypad.as_ref();
+        let keypad = keypad.filter(|part| part.backend != Backend::Sim);
+        Ok(Self {
+            readers,
+            sensors: sensors
+                .map(|part| parts.sensor(part))
+                .collect::<Result<_, _>>()?,
+            switches: switches::spawn(&parts.board.switches, parts.sink())
+                .map_err(StartError::Spawn)?,
+            keypad: keypad
+                .map(|part| keypad::spawn(part, parts.sink()))
+                .transpose()
+                .map_err(StartError::Spawn)?,
+            board: parts.board.clone(),
+            simulator,
+        })
+    }
+
+    /// Opens all readers anew, with the keys as they are now.
+    pub(crate) fn reopen_readers(&self) {
+        self.readers.iter().for_each(BusHandle::reopen);
+    }
+
+    /// For the local API, in the board file's order.
+    pub(crate) fn report(&self) -> Vec<DeviceStatus> {
+        let readers = self.readers.iter().zip(&self.board.readers);
+        let mut all: Vec<_> = readers.map(|(bus, part)| reader(bus, part)).collect();
+        let sensors = self.sensors.iter().zip(&self.board.fingerprints);
+        all.extend(sensors.map(|(owner, part)| sensor(owner, part)));
+        let states = self.switches.state();
+        all.extend(states.iter().filter_map(|state| {
+            let mut parts = self.board.switches.iter();
+            let part = parts.find(|part| part.name == state.name)?;
+            Some(switch(state, part))
+        }));
+        let pad = self.keypad.iter().zip(&self.board.keypad);
+        all.extend(pad.map(|(owner, part)| pad_status(owner, part)));
+        all
+    }
+
+    /// A driver's last steps, oldest first.
+    pub(crate) fn ring(&self, name: &str) -> Option<Vec<String>> {
+        let reader = self.readers.iter().find(|bus| bus.name() == name);
+        let sensor = self.sensors.iter().find(|sensor| sensor.name() == name);
+        let trace = reader.map(|bus| bus.state().trace);
+        let trace = trace.or_else(|| sensor.map(|sensor| sensor.state().trace))?;
+        Some(trace.entries().map(ToString::to_string).collect())
+    }
+
+    /// Names of the parts that have a ring.
+    pub(crate) fn rings(&self) -> Vec<&str> {
+        let readers = self.readers.iter().map(BusHandle::name);
+        readers
+            .chain(self.sensors.iter().map(FingerHandle::name))
+            .collect()
+    }
+}
+
+impl Parts<'_> {
+    /// Takes one part's events, as many as it may send.
+    fn sink(&self) -> impl FnMut(DeviceEvent) -> bool + Clone + Send + 'static {
+        let events = self.events.clone();
+        let mut flood = Flood::new(self.clock);
+        move |event| flood.passes(&event) && events.try_send(event).is_ok()
+    }
+
+    fn reader(
+        &self,
+        part: &ReaderPart,
+        simulator: &mut Option<Simulator>,
+    ) -> Result<BusHandle, StartError> {
+        let (name, interval) = (part.name.as_str(), part.interval);
+        if part.backend == Backend::Sim {
+            if !matches!(part.kind, ReaderKind::Mfrc522 { .. }) {
+                return Err(not_simulated(part.line, "reader.backend").into());
+            }
+            let (hand, driver) = Simulator::new(self.executor);
+            simulator.get_or_insert(hand);
+            return bus::spawn(driver, name, self.sink(), interval).map_err(StartError::Spawn);
+        }
+        let (whole, keys) = (part.clone(), Arc::clone(self.keys));
+        let open: OpenReader =
+            Box::new(move || platen_hal_linux::open_reader(&whole, &keys.secrets()).map_err(boxed));
+        bus::spawn_opening(part.kind.part(), open, name, self.sink(), interval)
+            .map_err(StartError::Spawn)
+    }
+
+    fn sensor(&self, part: &FingerprintPart) -> Result<FingerHandle, StartError> {
+        if part.backend == Backend::Sim {
+            return Err(not_simulated(part.line, "fingerprint.backend").into());
+        }
+        let whole = part.clone();
+        let open: OpenSensor =
+            Box::new(move || platen_hal_linux::open_fingerprint(&whole).map_err(boxed));
+        let (name, interval) = (part.name.as_str(), part.interval);
+        finger::spawn_opening(part.kind.part(), open, name, self.sink(), interval)
+            .map_err(StartError::Spawn)
+    }
+}
+
+fn boxed(error: BoardError) -> OpenError {
+    Box::new(error)
+}
+
+fn not_simulated(line: usize, key: &'static str) -> BoardError {
+    BoardError::Unusable {
+        line,
+        key,
+        problem: "is `sim`, and this part is not simulated in the daemon",
+    }
+}
+
+fn status(running: bool) -> String {
+    if running { "ok" } else { "gone" }.to_owned()
+}
+
+fn counters(trace: &ReaderTrace, more: &[(&str, u64)]) -> Vec<(String, u64)> {
+    let named = trace.counters.by_name();
+    let all = named.iter().chain(more);
+    all.map(|(name, value)| ((*name).to_owned(), *value))
+        .collect()
+}
+
+fn reader(bus: &BusHandle, part: &ReaderPart) -> DeviceStatus {
+    let state = bus.state();
+    let more = [
+        ("taps", state.taps),
+        ("taps-dropped", state.taps_dropped),
+        ("keys-dropped", state.keys_dropped),
+        ("hangs", state.hangs),
+    ];
+    DeviceStatus {
+        name: bus.name().to_owned(),
+        part: bus.part().to_owned(),
+        place: part.place(),
+        state: status(state.running),
+        counters: counters(&state.trace, &more),
+        cause: state.cause,
+    }
+}
+
+fn sensor(owner: &FingerHandle, part: &FingerprintPart) -> DeviceStatus {
+    let state = owner.state();
+    let more = [
+        ("touches", state.touches),
+        ("touches-dropped", state.touches_dropped),
+    ];
+    DeviceStatus {
+        name: owner.name().to_owned(),
+        part: owner.part().to_owned(),
+        place: part.place(),
+        state: status(state.running),
+        counters: counters(&state.trace, &more),
+        cause: state.cause,
+    }
+}
+
+fn switch(state: &switches::SwitchState, part: &SwitchPart) -> DeviceStatus {
+    let rest = match state.open {
+        _ if state.cause.is_some() => "gone",
+        Some(true) => "open",
+        Some(false) => "closed",
+        None => "unknown",
+    };
+    DeviceStatus {
+        name: state.name.clone(),
+        part: part.kind.keyword().to_owned(),
+        place: part.place(),
+        state: rest.to_owned(),
+        counters: vec![("changes".to_owned(), state.changes)],
+        cause: state.cause.clone(),
+    }
+}
+
+fn pad_status(owner: &KeypadHandle, part: &KeypadPart) -> DeviceStatus {
+    let state = owner.state();
+    DeviceStatus {
+        name: owner.name().to_owned(),
+        part: "keypad".to_owned(),
+        place: part.place(),
+        state: status(state.running),
+        counters: vec![("keys-dropped".to_owned(), state.dropped)],
+        cause: state.cause,
+    }
+}
+
+/// The board's lamps and buzzer, and those of its readers. A panel that can't be opened is logged,
+/// and leaves the box dark: jobs come out all the same.
+pub(crate) fn lights(board: &Board, readers: ReaderLamps) -> Result<ShowLights, StartError> {
+    let real = board.panel.as_ref();
+    let real = real.filter(|part| part.backend != Backend::Sim);
+    let opened = real.and_then(|part| {
+        let opened = platen_hal_linux::open_lights(part);
+        opened
+            .inspect_err(|error| log::error!(err:% = Chain(error); "the panel stays dark"))
+            .ok()
+    });
+    let handle = match opened {
+        Some(lights) => panel::spawn(lights),
+        None => {
+            let ((red, _), (green, _), (buzzer, _)) = (SimPin::new(), SimPin::new(), SimPin::new());
+            panel::spawn(Lights::new(red, green, buzzer))
+        }
+    };
+    let handle = Mutex::new(handle.map_err(StartError::Spawn)?);
+    Ok(Box::new(move |signal: PanelSignal| {
+        let mut panel = handle.lock().unwrap_or_else(PoisonError::into_inner);
+        panel.show(signal);
+        let readers = readers.get().into_iter().flat_map(|readers| readers.iter());
+        readers.for_each(|reader| reader.show(signal));
+    }))
+}

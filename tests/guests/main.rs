@@ -6,4 +6,5 @@
 
 mod arm;
 mod box_in_guest;
+mod lines;
 mod pc;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use platen_bed::documents;
 use platen_bed::qemu::{GuestOptions, Machine};
 
-use crate::box_in_guest::{GuestBox, READER_ANSWERS};
+use crate::box_in_guest::{GuestBox, READER_ANSWERS, SOON};
 
 /// The panel's lines of `board/qemu_x86_64`.
 const RED: u32 = 0;
@@ -70,7 +70,8 @@ fn a_printer_that_is_pulled_out_leaves_the_job_to_its_owner_s_word() {
     assert_eq!(jobs["state"], "processing-stopped", "{jobs}");
     office.guest.tell("printer", "resume").unwrap();
     office.guest.tell("printer", "plug").unwrap();
-    office.wait_for(&["status"], "\"state\":\"idle\"");
+    let device = ["/bin/ls", "/dev/usb"];
+    office.guest.wait_for(&device, "lp0", SOON).unwrap();
     assert!(office.paper().is_empty(), "nothing prints by itself");
 
     // The owner is asked, and the second tap is the answer.

@@ -4,6 +4,7 @@
 //! inside, and ends with its handle. docs/testbed.md says what runs where.
 
 mod archive;
+mod kept;
 mod machine;
 mod office;
 mod qmp;
@@ -22,6 +23,7 @@ use crate::cups::free_address;
 use crate::daemon::board_file;
 use crate::process::{BedError, Program, installed_program};
 use archive::Archive;
+use kept::Kept;
 pub use machine::Machine;
 pub use office::{PRINTER, SOCKET};
 pub use qmp::Qmp;
@@ -91,10 +93,52 @@ impl Guest {
     /// # Errors
     /// [`BedError::Missing`] for what is not built or installed; else with the console's end.
     pub fn boot(folder: &Path, options: &GuestOptions) -> Result<Self, BedError> {
-        fs::create_dir_all(folder).map_err(BedError::io(format!("make {}", folder.display())))?;
+        make(folder)?;
         build(folder, options.machine)?;
+        let mut guest = Self::launch(folder, options, folder, None)?;
+        let version = Request::Read {
+            path: "/proc/version".to_owned(),
+        };
+        guest.ask(&version, &[], BOOT_LIMIT)?;
+        Ok(guest)
+    }
+
+    /// A guest as it was after `prepare`: booted, and kept for the next ones, if there is none yet.
+    ///
+    /// # Errors
+    /// As [`Guest::boot`], and what `prepare` failed with.
+    pub fn prepared(
+        folder: &Path,
+        options: &GuestOptions,
+        prepare: impl FnOnce(&mut Self) -> Result<(), BedError>,
+    ) -> Result<Self, BedError> {
+        let kept = Kept::of(options)?;
+        let lock = kept.lock()?;
+        if !kept.is_there() {
+            let mut guest = Self::boot(kept.folder(), options)?;
+            prepare(&mut guest)?;
+            kept.keep(guest)?;
+        }
+        make(folder)?;
+        let mut guest = Self::launch(folder, options, kept.folder(), Some(&kept.state()))?;
+        kept::go_on(&mut guest.qmp)?;
+        drop(lock);
+        Ok(guest)
+    }
+
+    /// Starts QEMU in `folder`, with the files of a guest that was built in `built`.
+    fn launch(
+        folder: &Path,
+        options: &GuestOptions,
+        built: &Path,
+        state: Option<&Path>,
+    ) -> Result<Self, BedError> {
         let ipp = free_address()?;
-        let command = command(folder, options, ipp)?;
+        let mut command = command(folder, options, built, ipp)?;
+        if let Some(state) = state {
+            let from = format!("exec:cat '{}'", state.display());
+            command.args(["-incoming", &from]);
+        }
         let program = Program::start("qemu", command, folder)?;
         let qmp = Qmp::connect(&folder.join("qmp.sock"));
         let agent = qmp::connect(&folder.join("agent.sock"));
@@ -102,18 +146,13 @@ impl Guest {
             (Ok(qmp), Ok(agent)) => (qmp, agent),
             (Err(error), _) | (_, Err(error)) => return Err(explained(folder, &error)),
         };
-        let mut guest = Self {
+        Ok(Self {
             program,
             folder: folder.to_owned(),
             agent: BufReader::new(agent),
             qmp,
             ipp,
-        };
-        let version = Request::Read {
-            path: "/proc/version".to_owned(),
-        };
-        guest.ask(&version, &[], BOOT_LIMIT)?;
-        Ok(guest)
+        })
     }
 
     /// Where the guest's IPP port is on this machine.
@@ -344,10 +383,21 @@ fn build(folder: &Path, machine: Machine) -> Result<(), BedError> {
     fs::write(&file, archive.finish()).map_err(BedError::io(format!("write {}", file.display())))
 }
 
-fn command(folder: &Path, options: &GuestOptions, ipp: SocketAddr) -> Result<Command, BedError> {
+fn make(folder: &Path) -> Result<(), BedError> {
+    fs::create_dir_all(folder).map_err(BedError::io(format!("make {}", folder.display())))
+}
+
+/// QEMU's words for a guest. It ends with the thread that starts it, also when that is killed.
+fn command(
+    folder: &Path,
+    options: &GuestOptions,
+    built: &Path,
+    ipp: SocketAddr,
+) -> Result<Command, BedError> {
     let machine = options.machine;
     let at = folder.display().to_string();
-    let mut command = Command::new(installed_program(machine.qemu())?);
+    let initial = built.join("guest.cpio");
+    let mut command = Command::new(installed_program("setpriv")?);
     let kernel = machine.kernel_folder()?.join("vmlinuz");
     let append = format!(
         "console={} quiet panic=-1 rdinit=/bin/platen-guest",
@@ -355,11 +405,15 @@ fn command(folder: &Path, options: &GuestOptions, ipp: SocketAddr) -> Result<Com
     );
     let network = format!("user,id=net,restrict=on,hostfwd=tcp:{ipp}-10.0.2.15:{IPP_PORT}");
     command
+        .args(["--pdeathsig", "KILL"])
+        .arg(installed_program(machine.qemu())?)
         .args(machine.arguments())
         .args(["-smp", "2", "-m", "512", "-nodefaults", "-no-reboot"])
         .args(["-display", "none", "-kernel"])
         .arg(kernel)
-        .args(["-initrd", &format!("{at}/guest.cpio"), "-append", &append])
+        .arg("-initrd")
+        .arg(initial)
+        .args(["-append", &append])
         .args(["-serial", &format!("file:{at}/console.log")])
         .args(["-qmp", &format!("unix:{at}/qmp.sock,server=on,wait=off")])
         .args(["-netdev", &network, "-device", "virtio-net-pci,netdev=net"])

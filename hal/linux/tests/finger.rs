@@ -7,17 +7,20 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use embedded_io::{Read, ReadReady, Write};
+use embedded_io::{ErrorType, Read, ReadReady, Write};
 use linux_embedded_hal::Delay;
 use platen_drivers::bmlite::wire::SpiWire;
 use platen_drivers::{BmLite, Ef01};
 use platen_hal::{DeviceEvent, EnrolStep, FingerLook, FingerprintSensor, ReaderError, SensorFacts};
 use platen_hal_linux::finger::{self, FingerRefusal, REQUESTS_MAX};
 use platen_hal_linux::{FingerHandle, FingerReply, FingerRequest, FingerState, SerialPort};
+use platen_hal_sim::ef01::PortFailed;
 use platen_hal_sim::{BmLiteSetup, BmLiteSpi, Ef01Setup, Ef01Uart, Fault, FingerField, SimDelay};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -362,6 +365,59 @@ fn nothing_of_a_template_is_shown() {
     let slot = 1;
     let shown = format!("{:?}", FingerRequest::PutTemplate { slot, template });
     assert_eq!(shown, "PutTemplate(1, 2 bytes)");
+}
+
+/// A port under which the driver meets a bug when it is told to.
+struct Buggy {
+    port: Ef01Uart,
+    bug: Arc<AtomicBool>,
+}
+
+impl ErrorType for Buggy {
+    type Error = PortFailed;
+}
+
+impl Write for Buggy {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, PortFailed> {
+        assert!(!self.bug.swap(false, Ordering::Relaxed), "a bug");
+        self.port.write(bytes)
+    }
+
+    fn flush(&mut self) -> Result<(), PortFailed> {
+        self.port.flush()
+    }
+}
+
+impl ReadReady for Buggy {
+    fn read_ready(&mut self) -> Result<bool, PortFailed> {
+        self.port.read_ready()
+    }
+}
+
+impl Read for Buggy {
+    fn read(&mut self, into: &mut [u8]) -> Result<usize, PortFailed> {
+        self.port.read(into)
+    }
+}
+
+#[test]
+fn a_bug_of_the_driver_costs_no_more_than_a_start() {
+    let field = FingerField::new();
+    field.teach(3, 1);
+    let bug = Arc::<AtomicBool>::default();
+    let port = Buggy {
+        port: Ef01Uart::new(&field, Ef01Setup::r503()),
+        bug: Arc::clone(&bug),
+    };
+    let sensor = Box::new(Ef01::new(port, SimDelay::default()));
+    let (sender, events) = sync_channel(16);
+    let _finger = finger::spawn(sensor, "door", sink(sender), INTERVAL).unwrap();
+    assert_eq!(next(&events), back());
+    bug.store(true, Ordering::Relaxed);
+    assert!(matches!(next(&events), DeviceEvent::ReaderGone { .. }));
+    assert_eq!(next(&events), back());
+    field.lay(1);
+    assert_eq!(next(&events), touch(Some(3)));
 }
 
 /// The sensor at the far end of a serial port; dropping it pulls the plug.

@@ -3,88 +3,29 @@
 //! is at its other end.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-use std::fs::File;
-use std::io;
-use std::os::fd::OwnedFd;
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread::{JoinHandle, spawn};
+mod far_end;
+
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use embedded_io::{Read, ReadReady, Write};
 use platen_hal::{CardReader, CardUid, DeviceEvent, ReaderError};
 use platen_hal_linux::{
     Board, BoardError, DeviceSecrets, ReaderPart, SerialPort, bus, open_reader,
 };
 use platen_hal_sim::{Fault, Field, Pn532Uart};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-/// The chip at the far end; dropping it pulls the plug.
-struct FarEnd {
-    path: PathBuf,
-    stop: Option<SyncSender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-fn pair() -> (OwnedFd, PathBuf) {
-    let near = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&near).unwrap();
-    unlockpt(&near).unwrap();
-    let name = ptsname(&near, Vec::new()).unwrap();
-    (near, PathBuf::from(name.into_string().unwrap()))
-}
+use self::far_end::FarEnd;
 
 fn reader(board: &str) -> ReaderPart {
     Board::parse(board).unwrap().readers.remove(0)
 }
 
-impl FarEnd {
-    fn new(field: &Field) -> Self {
-        let (near, path) = pair();
-        let (stop, stopped) = sync_channel(0);
-        let chip = Pn532Uart::new(field);
-        let thread = spawn(move || pump(File::from(near), chip, &stopped));
-        Self {
-            path,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
-    }
-
-    fn reader(&self) -> Result<Box<dyn CardReader>, BoardError> {
-        let text = format!(
-            "name = \"x\"\n[reader]\npart = \"pn532\"\nlink = \"uart\"\nbackend = \"linux\"\nbus = {:?}",
-            self.path
-        );
-        open_reader(&reader(&text), &DeviceSecrets::default())
-    }
-}
-
-impl Drop for FarEnd {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        self.thread.take().unwrap().join().unwrap();
-    }
-}
-
-/// Carries bytes between the terminal and the model.
-fn pump(mut near: File, mut chip: Pn532Uart, stopped: &Receiver<()>) {
-    let mut bytes = [0; 256];
-    while stopped.recv_timeout(Duration::ZERO) == Err(RecvTimeoutError::Timeout) {
-        let mut fds = [PollFd::new(&near, PollFlags::IN)];
-        let wait = Timespec::try_from(Duration::from_millis(1)).unwrap();
-        poll(&mut fds, Some(&wait)).unwrap();
-        if fds[0].revents().contains(PollFlags::IN)
-            && let Ok(count) = io::Read::read(&mut near, &mut bytes)
-        {
-            chip.write_all(&bytes[..count]).unwrap();
-        }
-        while chip.read_ready() == Ok(true) {
-            let count = chip.read(&mut bytes).unwrap();
-            io::Write::write_all(&mut near, &bytes[..count]).unwrap();
-        }
-    }
+fn open(far: &FarEnd) -> Result<Box<dyn CardReader>, BoardError> {
+    let text = format!(
+        "name = \"x\"\n[reader]\npart = \"pn532\"\nlink = \"uart\"\nbackend = \"linux\"\nbus = {:?}",
+        far.path()
+    );
+    open_reader(&reader(&text), &DeviceSecrets::default())
 }
 
 fn uid(bytes: &[u8]) -> CardUid {
@@ -94,8 +35,8 @@ fn uid(bytes: &[u8]) -> CardUid {
 #[test]
 fn a_card_is_read_through_the_kernel_s_serial_port() {
     let field = Field::new();
-    let far = FarEnd::new(&field);
-    let mut reader = far.reader().unwrap();
+    let far = FarEnd::new(Pn532Uart::new(&field));
+    let mut reader = open(&far).unwrap();
     reader.start().unwrap();
     assert_eq!(reader.poll(), Ok(None));
     // Bytes that a terminal would change or swallow were it not raw: CR, NL, ^C, ^S, ^Q, ^D, DEL.
@@ -107,8 +48,8 @@ fn a_card_is_read_through_the_kernel_s_serial_port() {
 #[test]
 fn an_unplugged_port_is_a_reader_that_is_lost() {
     let field = Field::new();
-    let far = FarEnd::new(&field);
-    let mut reader = far.reader().unwrap();
+    let far = FarEnd::new(Pn532Uart::new(&field));
+    let mut reader = open(&far).unwrap();
     reader.start().unwrap();
     drop(far);
     assert_eq!(reader.poll(), Err(ReaderError::Bus));
@@ -118,11 +59,11 @@ fn an_unplugged_port_is_a_reader_that_is_lost() {
 #[test]
 fn a_silent_chip_is_told_as_gone_and_comes_back_within_two_seconds() {
     let field = Field::new();
-    let far = FarEnd::new(&field);
+    let far = FarEnd::new(Pn532Uart::new(&field));
     let (sender, events) = sync_channel(16);
     let sink = move |event| sender.try_send(event).is_ok();
     let interval = Duration::from_millis(20);
-    let _bus = bus::spawn(far.reader().unwrap(), "door", sink, interval).unwrap();
+    let _bus = bus::spawn(open(&far).unwrap(), "door", sink, interval).unwrap();
     let next = |limit_ms| {
         events
             .recv_timeout(Duration::from_millis(limit_ms))

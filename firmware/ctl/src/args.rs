@@ -20,6 +20,9 @@ usage: platenctl [--json] [--socket PATH] COMMAND
   journal [FROM]          entries of the journal, one JSON object a line, from a sequence number on
   verify                  check the journal's hash chain and every sealed document
   ring DEVICE             a driver's last steps, for support
+  board check [FILE]      which parts of the box answer; without FILE the running daemon is asked
+  device-keys import FILE take keys of cards and readers (TOML); they replace those there are
+  device-keys show        which keys there are, never the keys
   count FILE...           page counts of documents; needs no daemon
 
   --json                  one JSON object a line
@@ -52,6 +55,9 @@ pub(crate) enum Command {
     Verify,
     Ring { device: String },
     Count { files: Vec<PathBuf> },
+    CheckBoard { file: Option<PathBuf> },
+    ImportKeys { file: PathBuf },
+    ShowKeys,
 }
 
 impl Call {
@@ -103,6 +109,22 @@ fn command(words: Vec<OsString>, all: bool) -> Result<Command, Error> {
         },
         "count" => Command::Count {
             files: some(words.by_ref().map(PathBuf::from), "a file")?,
+        },
+        "board" => match words.next().map(ValueExt::string).transpose()?.as_deref() {
+            Some("check") => Command::CheckBoard {
+                file: words.next().map(PathBuf::from),
+            },
+            _ => return Err("board: only 'board check [FILE]' is known".into()),
+        },
+        "device-keys" => match words.next().map(ValueExt::string).transpose()?.as_deref() {
+            Some("import") => Command::ImportKeys {
+                file: words
+                    .next()
+                    .ok_or("device-keys import needs a file")?
+                    .into(),
+            },
+            Some("show") => Command::ShowKeys,
+            _ => return Err("device-keys: 'import FILE' and 'show' are known".into()),
         },
         "users" => match words.next().map(ValueExt::string).transpose()?.as_deref() {
             Some("import") => Command::ImportUsers {
@@ -163,7 +185,19 @@ mod tests {
 
     #[test]
     fn a_missing_or_extra_word_is_a_usage_error() {
-        for line in ["", "tap", "count", "cancel x", "status now", "users", "fly"] {
+        for line in [
+            "",
+            "tap",
+            "count",
+            "cancel x",
+            "status now",
+            "users",
+            "board",
+            "board check a b",
+            "device-keys",
+            "device-keys import",
+            "fly",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

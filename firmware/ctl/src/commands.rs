@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use platen_model::local::{ImportReport, JobEntry, Status, Tap, TapResult, VerifyReport};
+use platen_model::local::{
+    DeviceKeyFacts, ImportReport, JobEntry, Status, Tap, TapResult, VerifyReport,
+};
 use platen_net::{LocalClient, LocalError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,6 +26,13 @@ pub(crate) enum CommandError {
         path: String,
         source: std::io::Error,
     },
+    #[error("can't run {program}, which tries the parts: {source}")]
+    Program {
+        program: &'static str,
+        source: std::io::Error,
+    },
+    #[error("the parts were not tried: {0}")]
+    Board(String),
 }
 
 impl CommandError {
@@ -62,7 +71,15 @@ pub(crate) fn run(command: &Command, call: &Call) -> Outcome {
                 }
                 Ok(Done::Well)
             }
-            Command::Help | Command::Version | Command::Count { .. } => Ok(Done::Well),
+            Command::ImportKeys { file } => import_keys(&client, call, file).await,
+            Command::ShowKeys => {
+                let facts: DeviceKeyFacts = client.get("/v1/device-keys").await?;
+                tell(call, &facts, show::keys)
+            }
+            Command::Help
+            | Command::Version
+            | Command::Count { .. }
+            | Command::CheckBoard { .. } => Ok(Done::Well),
         }
     })
 }
@@ -122,6 +139,17 @@ async fn cancel(client: &LocalClient, numbers: &[u32]) -> Outcome {
 
 async fn ask<T: DeserializeOwned>(client: &LocalClient, path: &str) -> Result<T, LocalError> {
     client.post(path, &serde_json::Value::Null).await
+}
+
+async fn import_keys(client: &LocalClient, call: &Call, file: &Path) -> Outcome {
+    let toml = std::fs::read(file).map_err(|source| CommandError::Read {
+        path: file.display().to_string(),
+        source,
+    })?;
+    let facts: DeviceKeyFacts = client
+        .post_bytes("/v1/device-keys/import", "application/toml", toml)
+        .await?;
+    tell(call, &facts, show::keys)
 }
 
 async fn import(client: &LocalClient, call: &Call, file: &Path) -> Outcome {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `platenctl`, the administrator's command line. It speaks to the daemon over its Unix socket;
-//! `count` alone works without one.
+//! `count` and `board check FILE` work without one.
 //!
 //! Exit status: 0 done, 1 done but something was wrong with an input or was refused, 2 usage,
 //! 3 daemon not reachable.
 
 mod args;
+mod board;
 mod commands;
 mod count;
 mod show;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Command::Count { files } => Ok(count::run(files, call.json)),
+        Command::CheckBoard { file } => board::check(file.as_deref(), &call),
         command => commands::run(command, &call),
     };
     match done {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Answers as text for people, or as JSON, one object a line.
 
-use platen_model::local::{ImportReport, JobEntry, Status, TapResult, VerifyReport};
+use platen_model::local::{
+    DeviceKeyFacts, ImportReport, JobEntry, Status, TapResult, VerifyReport,
+};
 use serde::Serialize;
 
 /// One JSON object on a line of its own.
@@ -36,7 +38,12 @@ pub(crate) fn status(status: &Status) {
         );
     }
     for device in &status.devices {
-        println!("device {} ({}): {}", device.name, device.part, device.state);
+        let cause = device.cause.as_ref();
+        let cause = cause.map_or_else(String::new, |cause| format!(" ({cause})"));
+        println!(
+            "device {} ({}, {}): {}{cause}",
+            device.name, device.part, device.place, device.state
+        );
     }
 }
 
@@ -85,6 +92,23 @@ pub(crate) fn import(report: &ImportReport) {
     );
     for (line, reason) in &report.errors {
         eprintln!("line {line}: {reason}");
+    }
+}
+
+pub(crate) fn keys(facts: &DeviceKeyFacts) {
+    let none = || "none".to_owned();
+    println!(
+        "DESFire cards: {}",
+        facts.desfire.clone().unwrap_or_else(none)
+    );
+    println!(
+        "NTAG 424 cards: {}",
+        facts.ntag424.clone().unwrap_or_else(none)
+    );
+    if facts.osdp.is_empty() {
+        println!("OSDP readers: none");
+    } else {
+        println!("OSDP readers: {}", facts.osdp.join(", "));
     }
 }
 

@@ -179,9 +179,8 @@ mod tests {
         let disk = SimDisk::new(2);
         let keys = keys(&disk);
         open(&disk, &keys).unwrap().import(TEXT).unwrap();
-        let whole = disk.files().into_iter();
-        let whole = whole.filter(|(path, _)| path == Path::new(FILE));
-        let (_, whole) = whole.last().unwrap();
+        let mut files = disk.files().into_iter();
+        let (_, whole) = files.find(|(path, _)| path == Path::new(FILE)).unwrap();
         for at in 0..whole.len() {
             let mut bytes = whole.clone();
             bytes[at] ^= 0x40;

@@ -40,7 +40,7 @@ pub(crate) struct Parts<'a> {
 
 /// The parts, each with its owner.
 pub(crate) struct Owned {
-    readers: Arc<Vec<BusHandle>>,
+    readers: Arc<[BusHandle]>,
     sensors: Vec<FingerHandle>,
     switches: SwitchesHandle,
     keypad: Option<KeypadHandle>,
@@ -50,7 +50,7 @@ pub(crate) struct Owned {
 }
 
 /// Lamps of the readers, once there are readers.
-pub(crate) type ReaderLamps = Arc<OnceLock<Arc<Vec<BusHandle>>>>;
+pub(crate) type ReaderLamps = Arc<OnceLock<Arc<[BusHandle]>>>;
 
 impl Owned {
     /// Starts the owners. A part that can't be opened is one that is gone: its owner tries again.
@@ -60,7 +60,7 @@ impl Owned {
         let readers: Vec<_> = readers
             .map(|part| parts.reader(part, &mut simulator))
             .collect::<Result<_, _>>()?;
-        let readers = Arc::new(readers);
+        let readers: Arc<[BusHandle]> = readers.into();
         // Set once: there is one start.
         let _ = parts.lamps.set(Arc::clone(&readers));
         let sensors = parts.board.fingerprints.iter();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What every test here begins with: a folder, a printer, a box with one user.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,6 +35,14 @@ impl Office {
     pub(crate) fn open_with(change: impl FnOnce(&mut NodeConfig)) -> Self {
         let folder = TempDir::new().unwrap();
         let printer = VirtualPrinter::start(&folder.path().join("printer")).unwrap();
+        Self::open_in(folder, printer, change)
+    }
+
+    fn open_in(
+        folder: TempDir,
+        printer: VirtualPrinter,
+        change: impl FnOnce(&mut NodeConfig),
+    ) -> Self {
         let node = folder.path().join("node");
         std::fs::create_dir_all(&node).unwrap();
         let mut config = NodeConfig::new(&node, &printer.uri()).unwrap();
@@ -47,6 +56,17 @@ impl Office {
             printer,
             folder,
         }
+    }
+
+    /// A box whose printer has an SNMP agent, at the address given to `change`.
+    pub(crate) fn open_with_agent(change: impl FnOnce(&mut NodeConfig, SocketAddr)) -> Self {
+        let folder = TempDir::new().unwrap();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let further = ["--snmp", "127.0.0.1:0"];
+        let printer = VirtualPrinter::start_with(&folder.path().join("printer"), any, &further);
+        let printer = printer.unwrap();
+        let agent = printer.agent().unwrap();
+        Self::open_in(folder, printer, |config| change(config, agent))
     }
 
     /// A file of the folder.

@@ -6,6 +6,7 @@
 
 mod box_under_test;
 mod clients;
+mod confirmed;
 mod conformance;
 mod crash;
 mod disk_full;

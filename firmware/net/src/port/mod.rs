@@ -4,6 +4,7 @@
 
 mod ipp;
 mod lpr;
+mod quirks;
 mod send_queue;
 mod snmp;
 mod socket;

@@ -144,6 +144,21 @@ fn a_counter_that_goes_back_jumps_or_stands_confirms_nothing() {
 }
 
 #[test]
+fn a_printer_known_to_count_otherwise_confirms_nothing() {
+    let mut asked = 0;
+    let mut port = agent(move |socket, question, from| {
+        asked += 1;
+        let mut mib = idle(100 + asked / 3);
+        let model = Value::Octets(b"Lexmark C4150 version CSTZJ".to_vec());
+        mib.insert(oid(&[25, 3, 2, 1, 3, 1]), model);
+        socket
+            .send_to(&next(question, &mib).encode(), from)
+            .unwrap();
+    });
+    assert_eq!(print(&mut port).unwrap().impressions, None);
+}
+
+#[test]
 fn an_agent_that_falls_silent_costs_the_confirmation_and_no_more() {
     let mut asked = 0;
     let mut port = agent(move |socket, question, from| {

@@ -196,8 +196,9 @@ fn a_printer_that_wants_to_be_heard_before_it_reads_on_gets_the_whole_job() {
             ..Sending::default()
         })
         .unwrap();
+    let piece = vec![b'%'; 1 << 16];
     for _ in 0..MUCH >> 16 {
-        session.send(&[b'%'; 1 << 16]).unwrap();
+        session.send(&piece).unwrap();
     }
     drop(session);
 }
@@ -231,9 +232,8 @@ fn a_jam_told_while_nothing_is_taken_is_the_reason_of_the_stop() {
         ..Sending::default()
     };
     let mut session = port.open(&sending).unwrap();
-    let error = (0..1000)
-        .find_map(|_| session.send(&[b'%'; 1 << 16]).err())
-        .unwrap();
+    let piece = vec![b'%'; 1 << 16];
+    let error = (0..1000).find_map(|_| session.send(&piece).err()).unwrap();
     let PortError::Stopped { reasons } = error else {
         panic!("{error}");
     };

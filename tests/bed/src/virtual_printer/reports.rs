@@ -74,7 +74,9 @@ impl Reports {
         let sides = if self.duplex { 2 } else { 1 };
         let copies = self.copies.unwrap_or(1).clamp(1, 999);
         let full = (0..pages / sides).map(|_| sides);
-        let copy: Vec<_> = full.chain((pages % sides > 0).then_some(1)).collect();
+        let copy: Vec<_> = full
+            .chain((!pages.is_multiple_of(sides)).then_some(1))
+            .collect();
         (0..copies).flat_map(|_| copy.iter().copied()).collect()
     }
 }

@@ -18,6 +18,7 @@ use platen_hal::{
 use platen_wire::printer_mib::{Depth, LifeCount, PrinterFacts};
 
 use super::PortUri;
+use super::quirks::SnmpQuirks;
 use agent::Agent;
 
 /// Limit of a question about the printer's state. With the look-up of its name it stays within the
@@ -29,6 +30,9 @@ const COUNT_LIMIT: Duration = Duration::from_millis(900);
 const POLL: Duration = Duration::from_millis(500);
 /// How long a printer may rest with an unchanged counter before it is taken to count nothing.
 const REST_LIMIT: Duration = Duration::from_secs(10);
+/// How long the counter must stand while the printer rests before it is believed: some update it
+/// only after they have told of the end (<https://github.com/apple/cups/pull/5153>).
+const SETTLE: Duration = Duration::from_secs(2);
 /// Readings in a row without an answer after which the counter is given up.
 const SILENT_MAX: u32 = 3;
 /// The longest wait for the counter in all.
@@ -85,7 +89,11 @@ impl Shared {
             return None;
         }
         let facts = self.ask(Depth::Counter, COUNT_LIMIT)?;
+        let model = facts.description.as_deref().unwrap_or_default();
         let count = facts.life_count?;
+        if SnmpQuirks::of(model).no_life_count {
+            return None;
+        }
         (count.unit == LifeCount::IMPRESSIONS).then_some(count)
     }
 
@@ -297,7 +305,8 @@ impl Count {
             true => REST_LIMIT.min(options.report),
             false => options.report,
         };
-        let done = (stands && rests && counted.is_some()) || self.quiet >= patience;
+        let settled = rests && counted.is_some() && self.quiet >= SETTLE.min(patience);
+        let done = settled || self.quiet >= patience;
         Ok(done.then_some(counted))
     }
 }

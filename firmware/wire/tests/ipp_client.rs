@@ -126,6 +126,8 @@ fn an_answer_that_says_nothing_takes_one_copy_of_anything_and_creates_no_job() {
     assert_eq!(printer.copies_max, 1);
     assert_eq!(printer.format_for("image/urf"), Some("image/urf"));
     assert_eq!(JobAnswer::read(&answer(GroupTag::JOB, [])).phase, None);
+    let empty = PrinterAnswer::read(&Message::reply_to(None, Status::OK));
+    assert_eq!(empty, printer);
 }
 
 #[test]

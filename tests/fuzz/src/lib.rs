@@ -16,9 +16,11 @@ mod damage;
 mod ef01_packet;
 mod ieee1284;
 mod ipp;
+mod ipp_answer;
 mod isodep;
 mod keypad;
 mod ledger_segment;
+mod lpr;
 mod osdp_frame;
 mod pdf_count;
 mod pjl;
@@ -40,9 +42,11 @@ pub use card_proof::card_proof;
 pub use ef01_packet::ef01_packet;
 pub use ieee1284::ieee1284;
 pub use ipp::ipp_request;
+pub use ipp_answer::ipp_answer;
 pub use isodep::isodep;
 pub use keypad::keypad;
 pub use ledger_segment::ledger_segment;
+pub use lpr::lpr_ack;
 pub use osdp_frame::osdp_frame;
 pub use pdf_count::pdf_count;
 pub use pjl::pjl_status;
@@ -70,6 +74,7 @@ pub const TARGETS: &[Target] = &[
     ("card_proof", card_proof, &["fuzz/corpus/card_proof"]),
     ("ef01_packet", ef01_packet, &["fuzz/corpus/ef01_packet"]),
     ("ieee1284", ieee1284, &["fuzz/corpus/ieee1284"]),
+    ("ipp_answer", ipp_answer, &["fuzz/corpus/ipp_answer"]),
     (
         "ipp_request",
         ipp_request,
@@ -83,6 +88,7 @@ pub const TARGETS: &[Target] = &[
         &["fuzz/corpus/ledger_segment"],
     ),
     ("osdp_frame", osdp_frame, &["fuzz/corpus/osdp_frame"]),
+    ("lpr_ack", lpr_ack, &["fuzz/corpus/lpr_ack"]),
     ("pdf_count", pdf_count, &["data/pdl"]),
     ("pjl_status", pjl_status, &["fuzz/corpus/pjl_status"]),
     ("pn532_link", pn532_link, &["fuzz/corpus/pn532_link"]),

@@ -83,9 +83,8 @@ impl PrinterAnswer {
     /// Reads the printer group of an answer.
     #[must_use]
     pub fn read(message: &Message) -> Self {
-        let Some(group) = message.group(GroupTag::PRINTER) else {
-            return Self::default();
-        };
+        let nothing = Group::new(GroupTag::PRINTER);
+        let group = message.group(GroupTag::PRINTER).unwrap_or(&nothing);
         let state = group.get("printer-state").and_then(Attribute::as_enum);
         let accepting = group.get("printer-is-accepting-jobs");
         Self {

@@ -143,16 +143,27 @@ mod tests {
         let sun = Sun { uid, counter: 61 };
         assert_eq!(check(file.as_bytes(), &keys(picc, mac, mac)).unwrap(), sun);
 
-        let file = "u?picc_data=FDE4AFA99B5C820A2C1BB0F1C792D0EB\
-                    &enc=94592FDE69FA06E8E3B6CA686A22842B&cmac=C48B89C17A233B2C";
-        let picc = offset(file, "FDE4");
-        let (input, mac) = (offset(file, "9459"), offset(file, "C48B"));
         let uid = [0x04, 0x95, 0x8c, 0xaa, 0x5c, 0x5e, 0x80];
-        let sun = Sun { uid, counter: 1 };
-        assert_eq!(
-            check(file.as_bytes(), &keys(picc, input, mac)).unwrap(),
-            sun
-        );
+        for (counter, file) in [
+            (
+                1,
+                "u?picc_data=FDE4AFA99B5C820A2C1BB0F1C792D0EB\
+                 &enc=94592FDE69FA06E8E3B6CA686A22842B&cmac=C48B89C17A233B2C",
+            ),
+            (
+                8,
+                "u?picc_data=FD91EC264309878BE6345CBE53BADF40\
+                 &enc=CEE9A53E3E463EF1F459635736738962&cmac=ECC1E7F6C6C73BF6",
+            ),
+        ] {
+            let picc = offset(file, "FD");
+            let (input, mac) = (offset(file, "enc=") + 4, offset(file, "cmac=") + 5);
+            let sun = Sun { uid, counter };
+            assert_eq!(
+                check(file.as_bytes(), &keys(picc, input, mac)).unwrap(),
+                sun
+            );
+        }
     }
 
     #[test]

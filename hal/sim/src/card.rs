@@ -182,6 +182,13 @@ impl Card {
         self.changed(|picc| picc.loses_each = each)
     }
 
+    /// With somebody in between who turns bit `bit` of the answer to its `command`-th command,
+    /// both counted from 0, and mends the checks of the air.
+    #[must_use]
+    pub fn flipped(self, command: usize, bit: usize) -> Self {
+        self.changed(|picc| picc.flip = Some((command, bit)))
+    }
+
     /// Whose answers are written down.
     #[must_use]
     pub fn recorded(self, transcript: &Transcript) -> Self {

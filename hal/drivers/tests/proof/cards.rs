@@ -309,3 +309,32 @@ fn two_cards_that_can_prove_themselves_give_one_of_them() {
         }
     }
 }
+
+#[test]
+fn somebody_in_between_who_turns_one_bit_of_any_answer_gets_no_other_number_proved() {
+    for (kind, keys, card) in genuine(7) {
+        let heard = Transcript::default();
+        let mut rig = started(Part::Mfrc522, keys.clone());
+        rig.place(card.clone().recorded(&heard));
+        assert!(rig.proves(&number(7)));
+        let mut proved = 0;
+        for (command, answer) in heard.answers().iter().enumerate() {
+            for bit in 0..answer.len() * 8 {
+                let mut rig = started(Part::Mfrc522, keys.clone());
+                rig.place(card.clone().flipped(command, bit));
+                let found = rig.poll();
+                let case = format!("{kind}, command {command}, bit {bit}: {found:?}");
+                let same = found == Ok(Some(number(7)));
+                assert!(same || is_garbled(&found), "{case}");
+                proved += u32::from(rig.is_proved());
+                // The version's bits are no secret's matter, nor is text around a message.
+                let open = command < 3 || (kind == "SUN" && command == 5);
+                assert!(open || !rig.is_proved(), "{case}");
+                // Once its application or file is open, a card is not taken for another's.
+                let opening = command == 3 || (kind == "SUN" && command == 4);
+                assert!(open || opening || !same, "{case}");
+            }
+        }
+        assert!(proved > 0, "{kind}");
+    }
+}

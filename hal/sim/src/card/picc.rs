@@ -80,6 +80,9 @@ pub(crate) struct Picc {
     /// Each so many answers one is lost on the air; 0 loses none.
     pub(crate) loses_each: u32,
     pub(crate) transcript: Option<Transcript>,
+    /// Somebody in between turns this bit of the answer to this command, from 0 on.
+    pub(crate) flip: Option<(usize, usize)>,
+    commands: usize,
     /// Longest frame that the reader takes.
     fsd: usize,
     number: u8,
@@ -107,6 +110,8 @@ impl Picc {
             waits: (0, 1),
             loses_each: 0,
             transcript: None,
+            flip: None,
+            commands: 0,
             fsd: 16,
             number: 1,
             command: Vec::new(),
@@ -121,6 +126,7 @@ impl Picc {
     /// historical byte, as a DESFire does.
     pub(crate) fn activate(&mut self, parameter: u8) -> Vec<u8> {
         self.applet.reset();
+        self.commands = 0;
         self.fsd = *SIZES.get(usize::from(parameter >> 4)).unwrap_or(&256);
         self.number = 1;
         self.command.clear();
@@ -176,7 +182,14 @@ impl Picc {
     }
 
     fn work(&mut self, command: &[u8]) {
-        let answer = self.applet.hear(command);
+        let mut answer = self.applet.hear(command);
+        if let Some((at, bit)) = self.flip
+            && at == self.commands
+            && let Some(byte) = answer.get_mut(bit / 8)
+        {
+            *byte ^= 1 << (bit % 8);
+        }
+        self.commands += 1;
         if let Some(transcript) = &self.transcript {
             transcript.add(&answer);
         }

@@ -161,7 +161,8 @@ impl Release<'_> {
             return;
         };
         if counted.is_some_and(|counted| counted != confirmed) {
-            log::warn!(job:% = self.job.number, printer = self.target.config.name, confirmed, counted:?, way:?; "printer counted otherwise than the box");
+            let (job, printer) = (self.job.number, &self.target.config.name);
+            log::warn!(job:%, printer, confirmed, counted:?, way:?; "printer counted otherwise than the box");
         }
     }
 

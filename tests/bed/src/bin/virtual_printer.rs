@@ -42,8 +42,8 @@ Commands:
   agent-good  agent-silent  agent-garbage     how it behaves
   status  jobs   one line of JSON
 
-When it is ready it prints `snmp ADDRESS`, if it has an agent, and `listening ADDRESS`. SIGTERM, SIGINT or the end of standard input
-end it.
+When it is ready it prints `snmp ADDRESS`, if it has an agent, and `listening ADDRESS`. SIGTERM,
+SIGINT or the end of standard input end it.
 ";
 
 struct Options {

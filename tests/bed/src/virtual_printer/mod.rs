@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A printer in software: takes jobs on a RAW port, stores their exact bytes, renders them to PNG
-//! pages, answers PJL and SNMP, tells of jobs and pages where it is asked to, and can jam, run out of paper, stall, have its cover
-//! opened and be unplugged. The binary `platen-virtual-printer` is a shell around [`Printer`].
+//! pages, answers PJL and SNMP, tells of jobs and pages where it is asked to, and can jam, run out
+//! of paper, stall, have its cover opened and be unplugged. The binary `platen-virtual-printer` is a
+//! shell around [`Printer`].
 
 mod control;
 mod device;

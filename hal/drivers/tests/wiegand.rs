@@ -333,6 +333,21 @@ fn numbers_that_come_twice_and_rises_behind_a_whole_pulse_spoil_the_frame() {
     assert_eq!(outcomes, [Err(FrameError::Lost)]);
 }
 
+/// As a guest with simulated lines gave them: the kernel's thread waited for the level.
+#[test]
+fn a_begin_that_comes_with_its_end_s_number_is_a_whole_pulse_with_it() {
+    let mut edges = quick(&sent(DATA, 24));
+    for pulse in edges.chunks_exact_mut(2).step_by(3) {
+        (pulse[0].number, pulse[0].low) = (pulse[1].number, false);
+    }
+    let mut recorder = Recorder::default();
+    assert_eq!(recorded(&mut recorder, &edges), [frame(BITS, 26)]);
+    let third = edges[1];
+    edges.insert(1, third); // three of one number are not known
+    let outcomes = recorded(&mut Recorder::default(), &edges);
+    assert_eq!(outcomes, [Err(FrameError::Lost)]);
+}
+
 #[test]
 fn the_kernel_s_count_may_wrap_around_between_two_edges() {
     let mut recorder = Recorder::default();

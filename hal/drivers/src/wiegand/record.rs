@@ -13,9 +13,11 @@
 //!   before it is missing. A line that is high can't rise without falling first, and one edge is
 //!   missing, so it is that one: a whole pulse, whose length is not known.
 //!
-//! Everything else that is missing makes the frame one that lost edges, and so does what comes when
-//! the handler runs between two steps of the thread: a number twice, or a second rise behind a whole
-//! pulse.
+//! - the handler runs for a pulse's end between two steps of the thread: the begin comes as a rise
+//!   with the end's number, then the end with the same. That is a whole pulse, too.
+//!
+//! Everything else that is missing or comes twice makes the frame one that lost edges, and so does a
+//! second rise behind a whole pulse.
 
 use heapless::Vec;
 
@@ -173,6 +175,7 @@ impl Recorder {
     fn step(&mut self, numbered: NumberedEdge) -> Option<Outcome> {
         let NumberedEdge { edge, number } = numbered;
         let missing = number.wrapping_sub(self.next);
+        let again = number.wrapping_add(1) == self.next;
         self.next = number.wrapping_add(1);
         let was_low = self.is_low(edge.line);
         let after_merged = self.merged_last == Some(edge.line);
@@ -180,6 +183,7 @@ impl Recorder {
             self.merged_last = None;
         }
         match (missing, was_low, edge.low) {
+            (_, false, false) if again && after_merged => None,
             (0, false, false) if after_merged => self.lost(edge),
             (0, ..) => {
                 let low = !was_low;

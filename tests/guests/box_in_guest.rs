@@ -18,7 +18,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(60);
 pub(crate) const READER_ANSWERS: &str = "\"state\":\"ok\"";
 /// Looks into an empty field after which a card counts as taken away, and one more: 300 ms at one
 /// look every 80 ms.
-const ABSENCE_LOOKS: u64 = 6;
+pub(crate) const ABSENCE_LOOKS: u64 = 6;
 
 /// A guest with a running daemon.
 pub(crate) struct GuestBox {
@@ -46,6 +46,15 @@ impl GuestBox {
             tool,
             folder,
         }
+    }
+
+    /// Starts the daemon again, on another board file.
+    pub(crate) fn restart_on(&mut self, board: &str) {
+        self.guest.stop("platend", false).unwrap();
+        let file = "/etc/platen/board.toml";
+        self.guest.write(file, board.as_bytes()).unwrap();
+        self.guest.write("/run/log/platend", b"").unwrap();
+        self.guest.start_daemon().unwrap();
     }
 
     /// The answer of `platenctl --json`, its lines as objects.
@@ -92,13 +101,13 @@ impl GuestBox {
         self.guest.tell("chip", &format!("place {CARD}")).unwrap();
         let told = self.wait_for(&["status"], &format!("[\"taps\",{taps}]"));
         let seen = self.wait_for(&["status"], &format!("\"panel\":\"{signal}\""));
-        self.guest.tell("chip", "clear").unwrap();
+        self.guest.tell("chip", "remove").unwrap();
         self.await_looks(ABSENCE_LOOKS);
         told.elapsed + seen.elapsed
     }
 
     /// Waits until the reader has looked this many times more.
-    fn await_looks(&mut self, looks: u64) {
+    pub(crate) fn await_looks(&mut self, looks: u64) {
         let from = self.counter("polls");
         wait::until("the reader's looks", SOON, || {
             Ok((self.counter("polls") >= from + looks).then_some(()))

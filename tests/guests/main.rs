@@ -6,5 +6,7 @@
 
 mod arm;
 mod box_in_guest;
+mod far_end;
 mod lines;
 mod pc;
+mod plugged;

@@ -24,7 +24,7 @@ const HELP: &str = "\
   print [FILE]         print a file, or a sample, from this machine
   tap [CARD]           hold a card to the reader for two seconds
   paper                see what has come out of the printer
-  chip COMMAND …       place UID, clear, fault gone, fault none …
+  chip COMMAND …       place UID, remove, fault gone, fault none, help
   printer COMMAND …    unplug, plug, stall, resume, paper-out, ready …
   exit
 anything else runs in the guest: platenctl status, dmesg, ls /dev, cat /run/log/platend …";
@@ -122,7 +122,7 @@ fn print(guest: &Guest, folder: &Path, document: &[u8]) -> Result<(), Box<dyn Er
 fn tap(guest: &mut Guest, card: &str) -> Result<(), Box<dyn Error>> {
     guest.tell("chip", &format!("place {card}"))?;
     guest.output(&["/bin/sleep", "2"])?;
-    guest.tell("chip", "clear")?;
+    guest.tell("chip", "remove")?;
     let status: serde_json::Value = serde_json::from_str(&guest.ctl(&["status"])?)?;
     println!(
         "panel: {}",

@@ -70,10 +70,31 @@ impl Machine {
         }
     }
 
-    /// Processor and board. TCG, as a software KVM is often there and boots nothing.
+    /// Processor, board, and what only a PC has here: a USB keyboard, two serial ports that end in
+    /// sockets, a watchdog. `{folder}` stands for the guest's folder. TCG, as a software KVM is
+    /// often there and boots nothing.
     pub(super) fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::X86_64 => &["-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max"],
+            Self::X86_64 => &[
+                "-accel",
+                "tcg,thread=multi,tb-size=256",
+                "-cpu",
+                "max",
+                "-device",
+                "qemu-xhci",
+                "-device",
+                "usb-kbd",
+                "-chardev",
+                "socket,id=serial1,path={folder}/serial1.sock,server=on,wait=off",
+                "-device",
+                "pci-serial,chardev=serial1",
+                "-chardev",
+                "socket,id=serial2,path={folder}/serial2.sock,server=on,wait=off",
+                "-device",
+                "pci-serial,chardev=serial2",
+                "-device",
+                "i6300esb",
+            ],
             Self::Aarch64 => &[
                 "-accel",
                 "tcg,thread=multi,tb-size=256",

@@ -167,6 +167,14 @@ impl Guest {
         &self.folder
     }
 
+    /// The far end of a PC's serial port 1 or 2.
+    ///
+    /// # Errors
+    /// [`BedError::Timeout`] when it has no such port.
+    pub fn serial(&self, port: u32) -> Result<UnixStream, BedError> {
+        qmp::connect(&self.folder.join(format!("serial{port}.sock")))
+    }
+
     /// QEMU itself, such as its keyboard.
     pub fn qmp(&mut self) -> &mut Qmp {
         &mut self.qmp
@@ -407,7 +415,12 @@ fn command(
     command
         .args(["--pdeathsig", "KILL"])
         .arg(installed_program(machine.qemu())?)
-        .args(machine.arguments())
+        .args(
+            machine
+                .arguments()
+                .iter()
+                .map(|word| word.replace("{folder}", &at)),
+        )
         .args(["-smp", "2", "-m", "512", "-nodefaults", "-no-reboot"])
         .args(["-display", "none", "-kernel"])
         .arg(kernel)

@@ -108,6 +108,26 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_taken_with_its_right_check_and_padding_only() {
+        let right = [4, 1, 2, 3, 4, 5, 6, 0x39, 0x0c, 0x7b, 0x6d, 0, 0, 0, 0, 0];
+        let told = |plain: Block| {
+            let key = AesKey::new([9; 16]);
+            let iv = key.cmac(&[&[GET_CARD_UID]]);
+            let mut sealed = [plain];
+            key.encrypt(&iv, &mut sealed);
+            let mut card = Dialogue::new(&[]);
+            card.then(sealed.as_flattened());
+            Session { key }.card_uid(&mut card)
+        };
+        assert_eq!(told(right).unwrap(), [4, 1, 2, 3, 4, 5, 6]);
+        for bit in 0..128_usize {
+            let mut wrong = right;
+            wrong[bit / 8] ^= 1 << (bit % 8);
+            assert!(matches!(told(wrong), Err(Stop::Failed(_))), "bit {bit}");
+        }
+    }
+
+    #[test]
     fn an_answer_with_one_flipped_bit_is_no_proof() {
         for bit in 0..128_usize {
             let ours = hex("F44B26F5686F3A391CD38EBD10772281");

@@ -66,13 +66,20 @@ fn a_wiegand_card_a_door_and_a_pad_s_lines_work_at_the_kernel_s_gpio() {
     office.light(1, "1");
     office.light(3, "1"); // dark: it is on when low
 
-    // Pulses of an emulated processor may be too long; a frame that is not whole is no card.
-    let send = ["/bin/platen-guest", "wiegand", "4", "5", NUMBER, "12"];
-    office.guest.run(&send, SOON).unwrap();
-    let status = &office.ctl(&["status"])[0];
-    println!("{status}");
-    let text = status.to_string();
-    assert!(text.contains("no-jobs"), "{text}\n{}", office.log());
+    // An emulated processor can't keep a reader's times, so that most frames are not whole: they
+    // are told as such, and there is no card but the one that was sent.
+    let send = ["/bin/platen-guest", "wiegand", "4", "5", NUMBER, "4"];
+    assert_eq!(office.guest.run(&send, SOON).unwrap().status, 0);
+    let status = office.ctl(&["status"]).remove(0);
+    let counter = |name: &str| -> u64 {
+        let counters = status["devices"][0]["counters"].as_array().unwrap();
+        let counter = counters.iter().find(|counter| counter[0] == name);
+        counter.unwrap()[1].as_u64().unwrap()
+    };
+    let (cards, garbled) = (counter("cards"), counter("garbled"));
+    println!("of 4 sendings {cards} came whole; {garbled} pieces were refused");
+    assert!(cards + garbled > 0, "no edge came: {status}");
+    assert!(!office.log().contains("unknown"), "{}", office.log());
 
     office.wait_for(&["status"], "\"state\":\"closed\"");
     pull(&mut office, 8, "pull-up");

@@ -7,6 +7,7 @@
 //! - [`chip`] is a card reader chip behind `/dev/spidev0.0`: [`cuse`] speaks the kernel's protocol,
 //!   [`spidev`] answers as the kernel's own driver would;
 //! - [`printer`] is a printer behind the kernel's USB stack, on a [`gadget`];
+//! - [`lines`] is a Wiegand reader at two simulated lines;
 //! - [`control`] is the socket by which such a part is told what to do.
 
 pub mod agent;
@@ -16,6 +17,7 @@ pub mod control;
 pub mod cuse;
 pub mod gadget;
 pub mod init;
+pub mod lines;
 pub mod printer;
 pub mod protocol;
 pub mod spidev;

@@ -5,12 +5,13 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use platen_guest::{chip, control, init, printer};
+use platen_guest::{chip, control, init, lines, printer};
 
 const HELP: &str = "\
 platen-guest                     process 1 of the guest
 platen-guest chip                the card reader's chip behind /dev/spidev0.0
 platen-guest printer             the printer behind the USB stack
+platen-guest wiegand D0 D1 N TIMES   a reader at two lines sends the number N
 platen-guest tell chip|printer COMMAND …";
 
 fn main() -> ExitCode {
@@ -33,6 +34,13 @@ fn act(words: &[&str]) -> io::Result<()> {
             Path::new("/dev/usb-printer"),
             Path::new(init::PRINTER_SOCKET),
         ),
+        ["wiegand", d0, d1, number, times] => {
+            let [d0, d1, number, times] = [d0, d1, number, times].map(|word| word.parse());
+            let (Ok(d0), Ok(d1), Ok(number), Ok(times)) = (d0, d1, number, times) else {
+                return Err(io::Error::other(HELP));
+            };
+            lines::send_wiegand(Path::new(init::LINES), d0, d1, number, times)
+        }
         ["tell", "chip", command @ ..] => tell(init::CHIP_SOCKET, command),
         ["tell", "printer", command @ ..] => tell(init::PRINTER_SOCKET, command),
         _ => Err(io::Error::other(HELP)),

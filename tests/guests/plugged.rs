@@ -48,7 +48,7 @@ fn open_on(board: &str) -> GuestBox {
 }
 
 #[test]
-fn what_a_usb_reader_types_is_a_card_and_reaches_no_shell() {
+fn what_a_usb_reader_types_is_a_card_and_reaches_no_log() {
     let mut office = open_on(WEDGE);
     office.wait_for(&["status"], "\"state\":\"ok\"");
     for _ in 0..2 {

@@ -16,6 +16,7 @@ usage: platenctl [--json] [--socket PATH] COMMAND
   jobs [--all]            jobs that wait or print; --all shows ended ones too
   cancel NUMBER...        delete jobs
   tap UID                 hold a simulated card to the simulated reader (board 'sim')
+  sim WORDS...            drive simulated parts: cards, fingers, keys, broken wires ('sim help')
   users import FILE.csv   add or change users and cards; columns: user,name,card,aliases,active
   journal [FROM]          entries of the journal, one JSON object a line, from a sequence number on
   verify                  check the journal's hash chain and every sealed document
@@ -50,6 +51,7 @@ pub(crate) enum Command {
     Jobs { all: bool },
     Cancel { numbers: Vec<u32> },
     Tap { uid: String },
+    Simulate { line: String },
     ImportUsers { file: PathBuf },
     Journal { from: u64 },
     Verify,
@@ -97,6 +99,15 @@ fn command(words: Vec<OsString>, all: bool) -> Result<Command, Error> {
         "verify" => Command::Verify,
         "tap" => Command::Tap {
             uid: words.next().ok_or("tap needs a UID")?.string()?,
+        },
+        "sim" => Command::Simulate {
+            line: some(
+                words.by_ref().map(ValueExt::string),
+                "words: see 'sim help'",
+            )?
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>()?
+            .join(" "),
         },
         "ring" => Command::Ring {
             device: words.next().ok_or("ring needs a device")?.string()?,

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use platen_model::local::{
-    DeviceKeyFacts, ImportReport, JobEntry, Status, Tap, TapResult, VerifyReport,
+    DeviceKeyFacts, ImportReport, JobEntry, Simulated, Status, Tap, TapResult, VerifyReport,
 };
 use platen_net::{LocalClient, LocalError};
 use serde::Serialize;
@@ -59,6 +59,13 @@ pub(crate) fn run(command: &Command, call: &Call) -> Outcome {
             Command::Tap { uid } => {
                 let result: TapResult = client.post("/v1/tap", &Tap { uid: uid.clone() }).await?;
                 tell(call, &result, show::tap)
+            }
+            Command::Simulate { line } => {
+                let line = line.clone().into_bytes();
+                let answer: Simulated = client.post_bytes("/v1/sim", "text/plain", line).await?;
+                tell(call, &answer, |answer| {
+                    println!("{}", answer.text.trim_end())
+                })
             }
             Command::Cancel { numbers } => cancel(&client, numbers).await,
             Command::ImportUsers { file } => import(&client, call, file).await,

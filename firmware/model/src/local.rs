@@ -128,6 +128,13 @@ pub struct Tap {
     pub uid: String,
 }
 
+/// Answer of `POST /v1/sim`, whose body is one line for the simulated parts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Simulated {
+    /// `done`, or what was asked for.
+    pub text: String,
+}
+
 /// What became of a tap, once the box has decided.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TapResult {

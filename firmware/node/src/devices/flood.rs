@@ -88,10 +88,14 @@ impl Allowance {
 
 #[cfg(test)]
 mod tests {
-    use platen_hal::{CardUid, Key, Proof};
+    use platen_drivers::Mfrc522;
+    use platen_hal::{CardReader, CardUid, Key, Proof, ReaderError};
+    use platen_hal_linux::bus;
+    use platen_hal_sim::{Field, Mfrc522Model, SimDelay};
     use platen_model::ManualClock;
 
     use super::*;
+    use crate::clock::SystemClock;
 
     fn tap() -> DeviceEvent {
         DeviceEvent::CardPresented {
@@ -127,5 +131,63 @@ mod tests {
         assert!(flood.passes(&DeviceEvent::KeyPressed { pad, key }));
         let reader = "door".to_owned();
         assert!(flood.passes(&DeviceEvent::ReaderBack { reader }));
+    }
+
+    /// Gives a new card at each look.
+    struct Stuck(u32);
+
+    impl CardReader for Stuck {
+        fn start(&mut self) -> Result<(), ReaderError> {
+            Ok(())
+        }
+
+        fn poll(&mut self) -> Result<Option<CardUid>, ReaderError> {
+            self.0 += 1;
+            Ok(CardUid::new(&self.0.to_be_bytes()))
+        }
+
+        fn waits(&self) -> bool {
+            true
+        }
+
+        fn part(&self) -> &'static str {
+            "stuck"
+        }
+    }
+
+    #[test]
+    fn a_reader_that_floods_does_not_keep_a_person_at_another_one_waiting() {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let (events, incoming) = smol::channel::bounded(super::super::EVENTS);
+        let sink = || {
+            let (events, mut flood) = (events.clone(), Flood::new(&clock));
+            move |event| flood.passes(&event) && events.try_send(event).is_ok()
+        };
+        let interval = Duration::from_millis(20);
+        let stuck = bus::spawn(Box::new(Stuck(0)), "stuck", sink(), interval).unwrap();
+        let field = Field::new();
+        let reader = Mfrc522::new(Mfrc522Model::new(&field), SimDelay::default());
+        let door = bus::spawn(Box::new(reader), "door", sink(), interval).unwrap();
+        let card = CardUid::new(&[4, 1, 2, 3, 4, 5, 6]).unwrap();
+        let before = clock.now().elapsed;
+        assert!(field.place(&card));
+        let (mut flooded, mut tapped) = (0_u32, false);
+        while !tapped {
+            match incoming.recv_blocking().unwrap() {
+                DeviceEvent::CardPresented { reader, uid, .. } if reader == "door" => {
+                    assert_eq!(uid, card);
+                    tapped = true;
+                }
+                DeviceEvent::CardPresented { .. } => flooded += 1,
+                _ => (),
+            }
+        }
+        let quarters = (clock.now().elapsed - before).as_millis() / 250 + 2;
+        assert!(
+            u128::from(flooded) <= 8 + quarters,
+            "{flooded} in {quarters}"
+        );
+        assert!(stuck.state().taps_dropped > 0);
+        assert_eq!(door.state().taps_dropped, 0);
     }
 }

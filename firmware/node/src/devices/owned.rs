@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use platen_drivers::Lights;
 use platen_hal::{DeviceEvent, Indicator as _, PanelSignal, ReaderTrace};
-use platen_hal_linux::board::{FingerprintPart, KeypadPart, ReaderKind, SwitchPart};
+use platen_hal_linux::board::{FingerprintPart, KeypadPart, SwitchPart};
 use platen_hal_linux::bus::{self, OpenError, OpenReader};
-use platen_hal_linux::finger::{self, OpenSensor};
+use platen_hal_linux::finger;
 use platen_hal_linux::{
     Backend, Board, BoardError, BusHandle, FingerHandle, KeypadHandle, ReaderPart, SwitchesHandle,
     keypad, panel, switches,
@@ -42,11 +42,12 @@ pub(crate) struct Parts<'a> {
 pub(crate) struct Owned {
     readers: Arc<[BusHandle]>,
     sensors: Vec<FingerHandle>,
-    switches: SwitchesHandle,
+    switches: [SwitchesHandle; 2],
     keypad: Option<KeypadHandle>,
     /// For the parts' places.
     board: Board,
-    pub(crate) simulator: Option<Simulator>,
+    /// The parts of the backend `sim`, if there are any.
+    pub(crate) simulator: Simulator,
 }
 
 /// Lamps of the readers, once there are readers.
@@ -55,7 +56,7 @@ pub(crate) type ReaderLamps = Arc<OnceLock<Arc<[BusHandle]>>>;
 impl Owned {
     /// Starts the owners. A part that can't be opened is one that is gone: its owner tries again.
     pub(crate) fn start(parts: &Parts<'_>) -> Result<Self, StartError> {
-        let mut simulator = None;
+        let mut simulator = Simulator::new(parts.executor);
         let readers = parts.board.readers.iter();
         let readers: Vec<_> = readers
             .map(|part| parts.reader(part, &mut simulator))
@@ -65,18 +66,15 @@ impl Owned {
         let _ = parts.lamps.set(Arc::clone(&readers));
         let sensors = parts.board.fingerprints.iter();
         let keypad = parts.board.keypad.as_ref();
-        let keypad = keypad.filter(|part| part.backend != Backend::Sim);
         Ok(Self {
             readers,
             sensors: sensors
-                .map(|part| parts.sensor(part))
+                .map(|part| parts.sensor(part, &mut simulator))
                 .collect::<Result<_, _>>()?,
-            switches: switches::spawn(&parts.board.switches, parts.sink())
-                .map_err(StartError::Spawn)?,
+            switches: parts.switches(&mut simulator)?,
             keypad: keypad
-                .map(|part| keypad::spawn(part, parts.sink()))
-                .transpose()
-                .map_err(StartError::Spawn)?,
+                .map(|part| parts.keypad(part, &mut simulator))
+                .transpose()?,
             board: parts.board.clone(),
             simulator,
         })
@@ -93,11 +91,11 @@ impl Owned {
         let mut all: Vec<_> = readers.map(|(bus, part)| reader(bus, part)).collect();
         let sensors = self.sensors.iter().zip(&self.board.fingerprints);
         all.extend(sensors.map(|(owner, part)| sensor(owner, part)));
-        let states = self.switches.state();
-        all.extend(states.iter().filter_map(|state| {
+        let states = self.switches.iter().flat_map(SwitchesHandle::state);
+        all.extend(states.filter_map(|state| {
             let mut parts = self.board.switches.iter();
             let part = parts.find(|part| part.name == state.name)?;
-            Some(switch(state, part))
+            Some(switch(&state, part))
         }));
         let pad = self.keypad.iter().zip(&self.board.keypad);
         all.extend(pad.map(|(owner, part)| pad_status(owner, part)));
@@ -133,47 +131,64 @@ impl Parts<'_> {
     fn reader(
         &self,
         part: &ReaderPart,
-        simulator: &mut Option<Simulator>,
+        simulator: &mut Simulator,
     ) -> Result<BusHandle, StartError> {
+        let open = if part.backend == Backend::Sim {
+            simulator.reader(part, self.keys)?
+        } else {
+            let (whole, keys) = (part.clone(), Arc::clone(self.keys));
+            let open =
+                move || platen_hal_linux::open_reader(&whole, &keys.secrets()).map_err(boxed);
+            Box::new(open) as OpenReader
+        };
         let (name, interval) = (part.name.as_str(), part.interval);
-        if part.backend == Backend::Sim {
-            if !matches!(part.kind, ReaderKind::Mfrc522 { .. }) {
-                return Err(not_simulated(part.line, "reader.backend").into());
-            }
-            let (hand, driver) = Simulator::new(self.executor);
-            simulator.get_or_insert(hand);
-            return bus::spawn(driver, name, self.sink(), interval).map_err(StartError::Spawn);
-        }
-        let (whole, keys) = (part.clone(), Arc::clone(self.keys));
-        let open: OpenReader =
-            Box::new(move || platen_hal_linux::open_reader(&whole, &keys.secrets()).map_err(boxed));
         bus::spawn_opening(part.kind.part(), open, name, self.sink(), interval)
             .map_err(StartError::Spawn)
     }
 
-    fn sensor(&self, part: &FingerprintPart) -> Result<FingerHandle, StartError> {
-        if part.backend == Backend::Sim {
-            return Err(not_simulated(part.line, "fingerprint.backend").into());
-        }
-        let whole = part.clone();
-        let open: OpenSensor =
-            Box::new(move || platen_hal_linux::open_fingerprint(&whole).map_err(boxed));
+    fn sensor(
+        &self,
+        part: &FingerprintPart,
+        simulator: &mut Simulator,
+    ) -> Result<FingerHandle, StartError> {
+        let open = if part.backend == Backend::Sim {
+            simulator.sensor(part)
+        } else {
+            let whole = part.clone();
+            Box::new(move || platen_hal_linux::open_fingerprint(&whole).map_err(boxed))
+        };
         let (name, interval) = (part.name.as_str(), part.interval);
         finger::spawn_opening(part.kind.part(), open, name, self.sink(), interval)
             .map_err(StartError::Spawn)
+    }
+
+    /// Those on real lines, and the simulated ones.
+    fn switches(&self, simulator: &mut Simulator) -> Result<[SwitchesHandle; 2], StartError> {
+        let all = self.board.switches.iter();
+        let simulated: Vec<_> = all.filter(|part| part.backend == Backend::Sim).collect();
+        Ok([
+            switches::spawn(&self.board.switches, self.sink()).map_err(StartError::Spawn)?,
+            simulator
+                .switches(&simulated, self.sink())
+                .map_err(StartError::Spawn)?,
+        ])
+    }
+
+    fn keypad(
+        &self,
+        part: &KeypadPart,
+        simulator: &mut Simulator,
+    ) -> Result<KeypadHandle, StartError> {
+        let spawned = match part.backend {
+            Backend::Sim => simulator.keypad(part, self.sink()),
+            _ => keypad::spawn(part, self.sink()),
+        };
+        spawned.map_err(StartError::Spawn)
     }
 }
 
 fn boxed(error: BoardError) -> OpenError {
     Box::new(error)
-}
-
-fn not_simulated(line: usize, key: &'static str) -> BoardError {
-    BoardError::Unusable {
-        line,
-        key,
-        problem: "is `sim`, and this part is not simulated in the daemon",
-    }
 }
 
 fn status(running: bool) -> String {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use platen_hal::CardUid;
 use platen_ledger::Entry;
-use platen_model::local::Tap;
+use platen_model::local::{Simulated, Tap};
 use platen_model::{JobNumber, JobStateReason};
 use zeroize::Zeroizing;
 
@@ -40,13 +40,14 @@ pub(super) async fn tap(node: &Arc<Node>, body: &[u8]) -> Answer {
     let uid = CardUid::from_hex(&tap.uid).ok_or_else(|| {
         Refusal::bad_input("a UID is 4, 7 or 10 bytes in hexadecimal, such as 04A1B2C3")
     })?;
-    let simulator = node.devices.simulator.as_ref().ok_or_else(|| {
-        Refusal::new(
+    let simulator = &node.devices.simulator;
+    if !simulator.has_cards() {
+        return Err(Refusal::new(
             StatusCode::CONFLICT,
             "no-simulator",
-            "this box has real readers; only the board 'sim' can be tapped from here",
-        )
-    })?;
+            "this box has real readers; only a reader of the backend 'sim' can be tapped from here",
+        ));
+    }
     let result = simulator.tap(&node.door, uid).await.ok_or_else(|| {
         Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -55,6 +56,14 @@ pub(super) async fn tap(node: &Arc<Node>, body: &[u8]) -> Answer {
         )
     })?;
     json(&result)
+}
+
+/// One line of the bench's language, and its answer.
+pub(super) fn simulate(node: &Node, line: &[u8]) -> Answer {
+    let line = std::str::from_utf8(line).map_err(|_| Refusal::bad_input("a line is UTF-8"))?;
+    let answer = node.devices.simulator.run(line);
+    let text = answer.map_err(|error| Refusal::bad_input(error.to_string()))?;
+    json(&Simulated { text })
 }
 
 pub(super) async fn import(node: &Arc<Node>, csv: Vec<u8>) -> Answer {

@@ -87,6 +87,7 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Answer {
         (&Method::GET, ["v1", "ring", device]) => views::ring(node, device),
         (&Method::POST, ["v1", "jobs", number, "cancel"]) => actions::cancel(node, number).await,
         (&Method::POST, ["v1", "tap"]) => actions::tap(node, &read(node, request).await?).await,
+        (&Method::POST, ["v1", "sim"]) => actions::simulate(node, &read(node, request).await?),
         (&Method::GET, ["v1", "device-keys"]) => json(&node.device_keys.facts()),
         (&Method::POST, ["v1", "device-keys", "import"]) => {
             actions::import_keys(node, read(node, request).await?).await

@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use platen_hal::{
-    PanelSignal, PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending,
+    Confirmation, PanelSignal, PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending,
 };
 use platen_ledger::{Entry, Ledger, Outcome};
 use platen_model::{
-    Certainty, Clock, Job, JobNumber, JobOptions, JobState, JobStateReason, ManualClock, PageCount,
-    PrinterName, Sides,
+    Certainty, Clock, Evidence, Job, JobNumber, JobOptions, JobState, JobStateReason, ManualClock,
+    PageCount, PrinterName, Sides,
 };
 use platen_spool::{NewJob, Spool, SpoolLimits};
 use platen_store::{Database, Disk, Keys, SimDisk};
@@ -34,11 +34,13 @@ struct Scripted {
     open: Step,
     send: Arc<Mutex<Step>>,
     sent: Arc<Mutex<Vec<u8>>>,
+    report: PortReport,
 }
 
 struct ScriptedSession {
     send: Arc<Mutex<Step>>,
     sent: Arc<Mutex<Vec<u8>>>,
+    report: PortReport,
 }
 
 impl PrinterPort for Scripted {
@@ -58,6 +60,7 @@ impl PrinterPort for Scripted {
         Ok(Box::new(ScriptedSession {
             send: Arc::clone(&self.send),
             sent: Arc::clone(&self.sent),
+            report: self.report,
         }))
     }
 }
@@ -71,7 +74,7 @@ impl PortSession for ScriptedSession {
     }
 
     fn finish(self: Box<Self>) -> Result<PortReport, PortError> {
-        Ok(PortReport::default())
+        Ok(self.report)
     }
 }
 
@@ -138,6 +141,7 @@ impl Bench {
             open: Box::new(open),
             send: Arc::new(Mutex::new(Box::new(send))),
             sent: Arc::clone(&self.sent),
+            report: PortReport::default(),
         })
     }
 
@@ -295,6 +299,44 @@ fn a_job_deleted_while_its_printer_stalls_ends_as_deleted_and_is_not_charged() {
     bench.print(&mut bench.worker(|| Ok(()), send), &job);
     assert_eq!(bench.state(job.number).0, JobState::Canceled);
     assert_eq!(bench.journal(&job), ["released", "settled-canceled"]);
+}
+
+#[test]
+fn a_job_canceled_at_the_printer_ends_as_canceled_and_is_not_charged() {
+    let bench = Bench::new();
+    let job = bench.released();
+    let send = || Err(PortError::Canceled);
+    bench.print(&mut bench.worker(|| Ok(()), send), &job);
+    assert_eq!(bench.state(job.number).0, JobState::Canceled);
+    assert_eq!(bench.journal(&job), ["released", "settled-canceled"]);
+}
+
+#[test]
+fn what_the_printer_confirmed_is_settled_where_the_box_counted_otherwise() {
+    let bench = Bench::new();
+    let job = bench.released();
+    let mut port = bench.port(|| Ok(()), || Ok(()));
+    port.report = PortReport {
+        octets: 4,
+        impressions: Some(5),
+        confirmed_by: Some(Confirmation::PjlJob),
+    };
+    let mut worker = Worker::new(&bench.target, port, Arc::clone(&bench.shop));
+    bench.print(&mut worker, &job);
+    let entries = bench.ledger.entries(1, 1000).unwrap();
+    let settled = entries.iter().find_map(|recorded| match &recorded.entry {
+        Entry::Settled {
+            impressions,
+            confirmed_by,
+            count,
+            ..
+        } => Some((*impressions, *confirmed_by, count.as_ref()?.impressions)),
+        _ => None,
+    });
+    let expected = (Some(5), Some(Evidence::PrinterJob), Some(1));
+    assert_eq!(settled, Some(expected));
+    let ended = bench.spool.job(job.number).unwrap().unwrap();
+    assert_eq!(ended.impressions_completed, 5);
 }
 
 #[test]

@@ -381,6 +381,22 @@ mod tests {
     }
 
     #[test]
+    fn a_card_that_says_nothing_for_as_long_as_it_may_is_given_up_after_the_limit_of_all() {
+        // It may take 5 s, which is more than all answers together may.
+        let turns: [(&[u8], &[u8]); 2] = [(&[0xe0, 0x50], &[0x03, 0x25, 0xe0]), (&[0x02, 1], &[])];
+        let mut script = Script {
+            turns: &turns,
+            took_us: 1_000,
+            limits: vec![],
+        };
+        let answer = IsoDep::activate(&mut script)
+            .unwrap()
+            .transmit(&[1], ANSWER_MAX);
+        assert_eq!(answer, Err(garbled("card takes too long")));
+        assert_eq!(script.limits, [5_500, SESSION_LIMIT_US - 1_000]);
+    }
+
+    #[test]
     fn a_card_that_takes_its_time_for_each_answer_is_given_up_by_the_sum() {
         let turns: [(&[u8], &[u8]); 5] = [
             ATS,

@@ -17,6 +17,7 @@ pub mod control;
 pub mod cuse;
 pub mod gadget;
 pub mod init;
+mod ippusb;
 pub mod lines;
 pub mod printer;
 pub mod protocol;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The printer at the other end of the USB wire: takes jobs, answers for its state, can stop
-//! taking bytes and be pulled out. Source: USB printer class 1.1; Linux FunctionFS
+//! taking bytes and be pulled out. Its second interface is for IPP ([`crate::ippusb`]). Source: USB printer class 1.1; Linux FunctionFS
 //! (`include/uapi/linux/usb/functionfs.h`).
 //!
 //! It keeps what it gets and renders nothing. A job whose last transfer is a whole number of
@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::clock::pause;
 use crate::control;
 use crate::gadget::Gadget;
+use crate::ippusb;
 
 /// The commands, for a person.
 pub const HELP: &str = "plug, unplug, ready, paper-out, off-line, failed, stall, stall-after BYTES, \
@@ -105,6 +106,11 @@ pub fn serve(files: &Path, socket: &Path) -> io::Result<()> {
     Builder::new()
         .name("paper".to_owned())
         .spawn(move || take_bytes(&out, &paper))?;
+    let (out, back) = (files.join("ep3"), files.join("ep4"));
+    let paper = Arc::clone(&printer);
+    Builder::new()
+        .name("ipp".to_owned())
+        .spawn(move || ippusb::serve(&out, &back, |document| paper.keep(document)))?;
     gadget.plug()?;
     let told = Arc::clone(&printer);
     control::serve(socket, move |words| act(&gadget, &told, words))?;
@@ -227,10 +233,11 @@ fn device_id() -> Vec<u8> {
     text
 }
 
-/// One interface (class printer, bidirectional), bulk out, bulk in; for both speeds.
+/// Two interfaces (class printer; bidirectional, and IPP over USB), each with bulk out and bulk in;
+/// for both speeds.
 fn descriptors() -> Vec<u8> {
-    const PER_SPEED: u32 = 3;
-    let interface = [9, 4, 0, 0, 2, 7, 1, 2, 1];
+    const PER_SPEED: u32 = 6;
+    let interface = |number: u8, protocol: u8| [9, 4, number, 0, 2, 7, 1, protocol, 1];
     let endpoint = |address: u8, packet: u16| {
         let [low, high] = packet.to_le_bytes();
         [7, 5, address, 2, low, high, 0]
@@ -240,9 +247,12 @@ fn descriptors() -> Vec<u8> {
         body.extend(count.to_le_bytes());
     }
     for packet in [64, 512] {
-        body.extend(interface);
+        body.extend(interface(0, 2));
         body.extend(endpoint(0x01, packet));
         body.extend(endpoint(0x82, packet));
+        body.extend(interface(1, 4));
+        body.extend(endpoint(0x03, packet));
+        body.extend(endpoint(0x84, packet));
     }
     with_head(DESCRIPTORS_MAGIC, Some(FULL_AND_HIGH_SPEED), &body)
 }
@@ -276,8 +286,8 @@ mod tests {
             let length = usize::try_from(u32::from_le_bytes(length.unwrap())).unwrap();
             assert_eq!(length, told.len());
         }
-        // Head 12, counts 8, twice an interface (9) and two endpoints (7).
-        assert_eq!(descriptors().len(), 12 + 8 + 2 * 23);
+        // Head 12, counts 8; twice two interfaces (9) with two endpoints (7).
+        assert_eq!(descriptors().len(), 12 + 8 + 2 * 2 * 23);
     }
 
     #[test]

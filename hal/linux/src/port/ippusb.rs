@@ -20,7 +20,7 @@ use self::settings::{Setting, may_have_ipp, settings};
 use super::PortUriError;
 use super::wanted::{Named, PRINTERS_MAX, Wanted};
 
-/// Bytes of one transfer; a whole number of packets at every speed.
+/// Bytes of one transfer to the printer.
 const TRANSFER: usize = 16 * 1024;
 /// Transfers without a byte that are passed over at one look.
 const EMPTY_MAX: usize = 8;
@@ -156,10 +156,11 @@ impl UsbPipe {
         Err(ErrorKind::ResourceBusy.into())
     }
 
+    /// One packet each: a longer transfer would end only with a short one, which a printer whose
+    /// answer fills its last packet may forget to send.
     fn begin_read(&mut self) {
-        let packet = self.input.max_packet_size().max(1);
-        let length = (TRANSFER / packet).max(1) * packet;
-        self.input.submit(Buffer::new(length));
+        let packet = self.input.max_packet_size();
+        self.input.submit(Buffer::new(packet));
     }
 
     fn take(&mut self, buffer: &mut [u8]) -> usize {

@@ -10,7 +10,8 @@ CARGO ?= cargo
 # What the tests and `make run` use, all from Debian.
 PACKAGES := cups cups-daemon cups-client cups-bsd cups-filters cups-ipp-utils \
   avahi-daemon avahi-utils dbus ghostscript mupdf-tools qpdf iproute2 procps util-linux \
-  qemu-system-x86 qemu-system-arm kmod xz-utils snmp snmpd
+  gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
+  qemu-system-x86 qemu-system-arm kmod libelf1 xz-utils snmp snmpd
 export PLATEN_PORT_BASE ONCE
 
 .PHONY: help deps build release run qemu check test bench fuzz clean

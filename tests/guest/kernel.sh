@@ -5,6 +5,7 @@
 # The packages are unpacked and never installed; apt keeps lists of its own below .cache, so that neither
 # root nor a foreign architecture in the system's own lists is needed. Done once; remove the folder for another go.
 set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin # depmod, for those who are not root
 
 arch=$1
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -45,7 +46,8 @@ simulated_lines() {
   echo 'obj-m := irq-sim.o gpio-sim.o' > "$lines/Kbuild"
   headers=$place/root/usr/src/linux-headers-$version
   sed -i "s|/usr/src/|$place/root/usr/src/|" "$headers/Makefile"
-  make -s -C "$headers" M="$lines" modules
+  # Debian names the compiler that the kernel was built with; any other near it will do.
+  make -s -C "$headers" M="$lines" CC="$(command -v gcc-12 || command -v cc)" modules
   mkdir -p "$place/root/lib/modules/$version/extra"
   cp "$lines"/*.ko "$place/root/lib/modules/$version/extra/"
 }

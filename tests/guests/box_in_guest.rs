@@ -2,9 +2,11 @@
 //! What every test here begins with: a guest, the daemon in it with one user, and a real IPP client
 //! outside.
 
+use std::process::Command;
 use std::time::Duration;
 
 use platen_bed::ipptool::IppTool;
+use platen_bed::process;
 use platen_bed::qemu::{Guest, GuestOptions, Ran};
 use platen_bed::wait;
 use serde_json::Value;
@@ -32,11 +34,11 @@ impl GuestBox {
     /// user. The first test boots it, the others go on from there.
     pub(crate) fn open(options: &GuestOptions) -> Self {
         let folder = TempDir::new().unwrap();
-        let user = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
+        let user = process::run(Command::new("id").arg("-un")).unwrap();
         let guest = Guest::prepared(&folder.path().join("guest"), options, |guest| {
             guest.configure("")?;
             guest.start_daemon()?;
-            guest.import_users(&format!("{user},A Person,{CARD}\n"))?;
+            guest.import_users(&format!("{},A Person,{CARD}\n", user.trim()))?;
             let status = guest.wait_for_ctl(&["status"], READER_ANSWERS, SOON);
             status.map(drop)
         });

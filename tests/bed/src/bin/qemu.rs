@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fs;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use platen_bed::documents::{self, Paper};
@@ -55,8 +55,8 @@ fn run(machine: Machine) -> Result<(), Box<dyn Error>> {
     let mut guest = Guest::boot(&folder, &GuestOptions::new(machine))?;
     guest.configure("")?;
     guest.start_daemon()?;
-    let own = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
-    guest.import_users(&format!("{own},You,{CARD}\n"))?;
+    let own = process::run(Command::new("id").arg("-un"))?;
+    guest.import_users(&format!("{},You,{CARD}\n", own.trim()))?;
     println!("ready at ipp://{}/ipp/print\n{HELP}", guest.ipp());
     for line in prompts() {
         let line = line?;

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{Guest, GuestOptions, Qmp};
 use crate::daemon::{board_file, source_folder};
-use crate::process::BedError;
+use crate::process::{BedError, installed_program};
 use crate::wait;
 
 /// States that are kept; the ones used longest ago go first.
@@ -32,6 +32,7 @@ impl Kept {
         let mut files = machine.programs()?;
         files.push(machine.kernel_folder()?.join("recipe"));
         files.push(board_file(machine.board()));
+        files.push(installed_program(machine.qemu())?);
         // What was done to the guest before it was kept stands in this program.
         files.push(std::env::current_exe().map_err(BedError::io("find the running program"))?);
         let mut hasher = DefaultHasher::new();

@@ -42,9 +42,10 @@ pub fn unix_time() -> Duration {
         .unwrap_or_default()
 }
 
-/// Lets `pause` pass. Only for looking again; never as a guess of how long something takes.
+/// Lets `pause` pass. Only for looking again, and where a thing that is simulated takes its time;
+/// never as a guess of how long something takes.
 #[expect(clippy::disallowed_methods, reason = "the pause between two looks")]
-pub(crate) fn pause(pause: Duration) {
+pub fn pause(pause: Duration) {
     std::thread::sleep(pause);
 }
 

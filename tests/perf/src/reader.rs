@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use embedded_hal::delay::DelayNs;
 use embedded_hal::spi::{ErrorType, Operation, SpiDevice};
-use linux_embedded_hal::Delay;
-use platen_bed::wait::Stopwatch;
+use platen_bed::wait::{Stopwatch, pause};
 use platen_drivers::{Mfrc522, Pn532, SpiLink};
 use platen_hal::{CardReader, CardUid, DeviceEvent};
 use platen_hal_linux::{BusHandle, bus};
@@ -88,7 +87,7 @@ fn measure(
 fn idle(field: &Field) -> Result<(f64, f64), Box<dyn Error>> {
     let (before, accesses) = (thread_time()?, field.transactions());
     let watch = Stopwatch::start();
-    Delay.delay_ms(u32::try_from(IDLE.as_millis())?);
+    pause(IDLE);
     let seconds = watch.elapsed().as_secs_f64();
     let used = thread_time()?.saturating_sub(before);
     let made = u32::try_from(field.transactions() - accesses)?;
@@ -100,9 +99,7 @@ fn taps(field: &Field, told: &Receiver<DeviceEvent>) -> Result<(Spread, usize), 
     let (mut times, mut missed) = (Vec::new(), 0);
     for tap in 0..TAPS {
         // Cards come at all moments between two looks.
-        let phase = u64::from(tap) * 80_000 / u64::from(TAPS);
-        Delay.delay_ms(u32::try_from(AWAY.as_millis())?);
-        Delay.delay_us(u32::try_from(phase)?);
+        pause(AWAY + INTERVAL * tap / TAPS);
         let [.., low] = tap.to_be_bytes();
         let uid = CardUid::new(&[0x04, 0x4c, 0x3f, low]).ok_or("no number")?;
         let watch = Stopwatch::start();
@@ -133,6 +130,15 @@ fn thread_time() -> Result<Duration, Box<dyn Error>> {
     Err("the bus has no thread".into())
 }
 
+/// What a driver waits by.
+struct Delay;
+
+impl DelayNs for Delay {
+    fn delay_ns(&mut self, ns: u32) {
+        pause(Duration::from_nanos(ns.into()));
+    }
+}
+
 /// Makes an access to `S` take as long as its bytes take on a wire of [`WIRE_HZ`].
 struct Wire<S>(S);
 
@@ -145,8 +151,9 @@ impl<S: SpiDevice> SpiDevice for Wire<S> {
         let bytes: usize = operations.iter().map(length).sum();
         self.0.transaction(operations)?;
         let bits = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(8);
-        let nanoseconds = bits.saturating_mul(1_000_000_000) / WIRE_HZ;
-        Delay.delay_ns(u32::try_from(nanoseconds).unwrap_or(u32::MAX));
+        pause(Duration::from_nanos(
+            bits.saturating_mul(1_000_000_000) / WIRE_HZ,
+        ));
         Ok(())
     }
 }

@@ -7,6 +7,7 @@
 mod arm;
 mod box_in_guest;
 mod far_end;
+mod ipp_over_usb;
 mod lines;
 mod pc;
 mod plugged;

@@ -13,6 +13,7 @@ mod card_frame;
 mod card_number;
 mod card_proof;
 mod damage;
+mod device_keys;
 mod ef01_packet;
 mod ieee1284;
 mod ipp;
@@ -39,6 +40,7 @@ pub use board::board;
 pub use card_frame::card_frame;
 pub use card_number::card_number;
 pub use card_proof::card_proof;
+pub use device_keys::device_keys;
 pub use ef01_packet::ef01_packet;
 pub use ieee1284::ieee1284;
 pub use ipp::ipp_request;
@@ -72,6 +74,7 @@ pub const TARGETS: &[Target] = &[
     ("card_frame", card_frame, &["fuzz/corpus/card_frame"]),
     ("card_number", card_number, &["fuzz/corpus/card_number"]),
     ("card_proof", card_proof, &["fuzz/corpus/card_proof"]),
+    ("device_keys", device_keys, &["fuzz/corpus/device_keys"]),
     ("ef01_packet", ef01_packet, &["fuzz/corpus/ef01_packet"]),
     ("ieee1284", ieee1284, &["fuzz/corpus/ieee1284"]),
     ("ipp_answer", ipp_answer, &["fuzz/corpus/ipp_answer"]),

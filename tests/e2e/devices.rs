@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use platen_bed::documents::{self, Paper};
+use platen_bed::wait;
 use serde_json::Value;
 
 use crate::box_under_test::{CARD, Office, SOON, files_below};
@@ -133,4 +134,53 @@ fn a_board_is_checked_by_the_daemon_that_runs_or_by_a_file() {
         .ctl(&["board", "check", &wrong.to_string_lossy()]);
     let told = told.unwrap_err().to_string();
     assert!(told.contains("line 2: `reader.part` is missing"), "{told}");
+}
+
+#[test]
+fn a_card_that_proves_itself_is_taken_as_soon_as_the_box_has_the_key() {
+    let office = Office::open_with(|config| {
+        config.further = "[cards]\nweak = \"refuse\"\n".to_owned();
+    });
+    let reader = office.ctl(&["status"])[0]["devices"][0]["name"].clone();
+    let reader = reader.as_str().unwrap();
+    let genuine = "04A1B2C3D4E5F6";
+    office
+        .daemon
+        .import_users(&format!("ada,Ada,{genuine}\n"))
+        .unwrap();
+    let place = [
+        "sim", reader, "place", genuine, "desfire", "f48120", "1", SCBK,
+    ];
+    let lay = || {
+        office.ctl(&place);
+    };
+    let wait_for = |kind: &str, count: usize| {
+        let entries = wait::until(kind, SOON, || {
+            let entries = journaled(&office, kind);
+            Ok(Some(entries).filter(|entries| entries.len() == count))
+        });
+        entries.unwrap().remove(count - 1)
+    };
+    lay();
+    assert_eq!(wait_for("login-denied", 1)["reason"], "weak-card");
+    office.ctl(&["sim", reader, "remove"]);
+    let text = format!("[desfire]\napplication = \"F48120\"\nkey_number = 1\nkey = \"{SCBK}\"\n");
+    let file = office.file("keys.toml", text.as_bytes());
+    let told = office.ctl(&["device-keys", "import", &file.to_string_lossy()]);
+    let facts = "application f48120, key 1, the same on every card";
+    assert_eq!(told[0]["desfire"], facts);
+    wait_for("device-keys-imported", 1);
+    // The reader is opened anew; the field must have been empty for a moment, too.
+    let polls = |office: &Office| {
+        let status = office.ctl(&["status"]).remove(0);
+        let counters = status["devices"][0]["counters"].clone();
+        let mut pairs = counters.as_array().cloned().unwrap_or_default().into_iter();
+        pairs.find_map(|pair| (pair[0] == "polls").then(|| pair[1].as_u64()).flatten())
+    };
+    wait::until("looks", SOON, || {
+        Ok(polls(&office).filter(|polls| *polls > 10))
+    })
+    .unwrap();
+    lay();
+    assert_eq!(wait_for("login-accepted", 1)["proved"], true);
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The printer at the other end of the USB wire: takes jobs, answers for its state, can stop
-//! taking bytes and be pulled out. Its second interface is for IPP ([`crate::ippusb`]). Source: USB
-//! printer class 1.1; Linux FunctionFS
-//! (`include/uapi/linux/usb/functionfs.h`).
+//! taking bytes and be pulled out. Its second interface is for IPP (`ippusb.rs`). Source: USB printer
+//! class 1.1; Linux FunctionFS (`include/uapi/linux/usb/functionfs.h`).
 //!
 //! It keeps what it gets and renders nothing. A job whose last transfer is a whole number of
 //! packets is complete for it only when more comes: the kernel waits for the end of its buffer.

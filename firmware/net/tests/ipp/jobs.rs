@@ -262,9 +262,11 @@ fn a_busy_printer_is_asked_again_but_not_for_ever() {
 fn a_job_that_ends_badly_at_the_printer_is_not_printed() {
     for (state, reason) in [(7, "job-canceled-at-device"), (8, "aborted-by-system")] {
         let mut states = [(5, 1), (state, 1)].into_iter();
-        let (mut port, _) = port_to(move |asked| good(asked, &mut states));
+        let (mut port, log) = port_to(move |asked| good(asked, &mut states));
         let error = failure(print(&mut port, &pdf()));
         assert_eq!(reasons(error), [reason]);
+        let canceled = log.operations().contains(&Operation::CANCEL_JOB);
+        assert!(!canceled, "there is nothing left to take back");
     }
 }
 

@@ -190,9 +190,13 @@ impl IppSession {
                 Ok(answer) => match answer.phase {
                     Some(JobPhase::Completed) => return Ok(Some(answer)),
                     Some(JobPhase::Canceled) => {
+                        self.ended = true;
                         return Err(stopped(answer, "job-canceled-at-device"));
                     }
-                    Some(JobPhase::Aborted) => return Err(stopped(answer, "aborted-by-system")),
+                    Some(JobPhase::Aborted) => {
+                        self.ended = true;
+                        return Err(stopped(answer, "aborted-by-system"));
+                    }
                     _ => watch.see(answer, pause),
                 },
                 Err(IppFault::Refused {

@@ -110,6 +110,9 @@ pub(crate) fn keys(facts: &DeviceKeyFacts) {
     } else {
         println!("OSDP readers: {}", facts.osdp.join(", "));
     }
+    for name in &facts.without_reader {
+        eprintln!("the board has no OSDP reader '{name}'");
+    }
 }
 
 pub(crate) fn verify(report: &VerifyReport) {

@@ -94,6 +94,9 @@ pub struct DeviceKeyFacts {
     pub ntag424: Option<String>,
     /// OSDP readers that have a key.
     pub osdp: Vec<String>,
+    /// Those of them that the board does not have.
+    #[serde(default)]
+    pub without_reader: Vec<String>,
 }
 
 /// One job, in `GET /v1/jobs`.

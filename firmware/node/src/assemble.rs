@@ -56,7 +56,7 @@ pub(crate) fn assemble(
     let board = Board::read(&config.board)?;
     // A mistake in the files is found before anything is touched.
     let ports: Vec<_> = config.printers.iter().map(port).collect::<Result<_, _>>()?;
-    let state = open_state(&config, &clock)?;
+    let state = open_state(&config, &board, &clock)?;
     let lamps = ReaderLamps::default();
     let panel = Arc::new(Panel::new(
         config.language,
@@ -125,7 +125,7 @@ pub(crate) fn assemble(
     Ok((Arc::new(node), incoming))
 }
 
-fn open_state(config: &Config, clock: &Arc<dyn Clock>) -> Result<State, StartError> {
+fn open_state(config: &Config, board: &Board, clock: &Arc<dyn Clock>) -> Result<State, StartError> {
     let data = &config.data;
     let disk = RealDisk::open(data).map_err(StartError::Data)?;
     lock(data)?;
@@ -153,7 +153,11 @@ fn open_state(config: &Config, clock: &Arc<dyn Clock>) -> Result<State, StartErr
         Arc::clone(&keys),
         &database,
     )?);
-    let device_keys = Arc::new(DeviceKeys::open(Arc::clone(&disk), Arc::clone(&keys))?);
+    let device_keys = Arc::new(DeviceKeys::open(
+        Arc::clone(&disk),
+        Arc::clone(&keys),
+        board,
+    )?);
     log::info!(jobs = opened.jobs, rebuilt = opened.rebuilt; "spool opened");
     let attempts = release::recover(&report, &ledger, &spool)?;
     let version = env!("CARGO_PKG_VERSION").to_owned();

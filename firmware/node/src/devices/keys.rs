@@ -7,8 +7,9 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use platen_hal_linux::DeviceSecrets;
+use platen_hal_linux::board::ReaderKind;
 use platen_hal_linux::device::{KEY_FILE_MAX_BYTES, KeyFile, KeyFileError};
+use platen_hal_linux::{Board, DeviceSecrets, ReaderPart};
 use platen_model::local::DeviceKeyFacts;
 use platen_store::{Disk, Keys, SealError};
 use thiserror::Error;
@@ -43,14 +44,27 @@ pub(crate) enum DeviceKeysError {
 pub(crate) struct DeviceKeys {
     disk: Arc<dyn Disk>,
     keys: Arc<Keys>,
+    /// OSDP readers of the board.
+    readers: Vec<String>,
     now: Mutex<KeyFile>,
 }
 
 impl DeviceKeys {
     /// Reads what was imported; nothing is there on a new box.
-    pub(crate) fn open(disk: Arc<dyn Disk>, keys: Arc<Keys>) -> Result<Self, DeviceKeysError> {
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        keys: Arc<Keys>,
+        board: &Board,
+    ) -> Result<Self, DeviceKeysError> {
         let now = Mutex::new(read(&*disk, &keys)?);
-        Ok(Self { disk, keys, now })
+        let osdp = |part: &&ReaderPart| matches!(part.kind, ReaderKind::Osdp(_));
+        let readers = board.readers.iter().filter(osdp);
+        Ok(Self {
+            disk,
+            keys,
+            readers: readers.map(|part| part.name.clone()).collect(),
+            now,
+        })
     }
 
     /// What the drivers get.
@@ -60,7 +74,7 @@ impl DeviceKeys {
 
     /// Which keys there are.
     pub(crate) fn facts(&self) -> DeviceKeyFacts {
-        facts(&self.now())
+        self.facts_of(&self.now())
     }
 
     /// Takes a key file in the place of all that there is, durably. Blocks.
@@ -70,19 +84,22 @@ impl DeviceKeys {
         let mut now = self.now();
         write(&*self.disk, &self.keys, text)?;
         *now = file;
-        Ok(facts(&now))
+        Ok(self.facts_of(&now))
+    }
+
+    fn facts_of(&self, file: &KeyFile) -> DeviceKeyFacts {
+        let osdp: Vec<_> = file.secrets.osdp.keys().cloned().collect();
+        let unknown = osdp.iter().filter(|name| !self.readers.contains(name));
+        DeviceKeyFacts {
+            desfire: file.desfire.clone(),
+            ntag424: file.ntag424.clone(),
+            without_reader: unknown.cloned().collect(),
+            osdp,
+        }
     }
 
     fn now(&self) -> MutexGuard<'_, KeyFile> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn facts(file: &KeyFile) -> DeviceKeyFacts {
-    DeviceKeyFacts {
-        desfire: file.desfire.clone(),
-        ntag424: file.ntag424.clone(),
-        osdp: file.secrets.osdp.keys().cloned().collect(),
     }
 }
 
@@ -145,7 +162,10 @@ mod tests {
     }
 
     fn open(disk: &SimDisk, keys: &Arc<Keys>) -> Result<DeviceKeys, DeviceKeysError> {
-        DeviceKeys::open(Arc::new(disk.clone()), Arc::clone(keys))
+        let board = "name = \"x\"\n[reader]\nname = \"gate\"\npart = \"osdp\"\n\
+                     backend = \"sim\"\nnumber = \"wiegand=26\"";
+        let board = Board::parse(board).unwrap();
+        DeviceKeys::open(Arc::new(disk.clone()), Arc::clone(keys), &board)
     }
 
     #[test]
@@ -154,7 +174,11 @@ mod tests {
         let keys = keys(&disk);
         let device_keys = open(&disk, &keys).unwrap();
         assert!(device_keys.facts().osdp.is_empty());
-        assert_eq!(device_keys.import(TEXT).unwrap().osdp, ["gate"]);
+        let facts = device_keys.import(TEXT).unwrap();
+        assert_eq!(
+            (facts.osdp, facts.without_reader.len()),
+            (vec!["gate".to_owned()], 0)
+        );
         for (path, bytes) in disk.files() {
             let clear = [b"00112233".as_slice(), b"scbk", &[0, 0x11, 0x22, 0x33]];
             for secret in clear {
@@ -170,6 +194,8 @@ mod tests {
             ["gate"],
             "a refused file changes nothing"
         );
+        let other = TEXT.replace("gate", "gaet");
+        assert_eq!(again.import(&other).unwrap().without_reader, ["gaet"]);
         again.import("").unwrap();
         assert!(open(&disk, &keys).unwrap().secrets().osdp.is_empty());
     }

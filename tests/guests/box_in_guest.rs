@@ -73,6 +73,11 @@ impl GuestBox {
         waited.unwrap_or_else(|error| panic!("{error}\n{}", self.log()))
     }
 
+    /// Whether the status says `text` within `limit`.
+    pub(crate) fn hears(&mut self, text: &str, limit: Duration) -> bool {
+        self.guest.wait_for_ctl(&["status"], text, limit).is_ok()
+    }
+
     /// What the daemon has logged.
     pub(crate) fn log(&mut self) -> String {
         let log = self.guest.read("/run/log/platend").unwrap_or_default();

@@ -3,11 +3,18 @@
 //! serial ports. QEMU's keyboard is typed on from outside; the models of the others are outside the
 //! guest too, at the far ends of its 16550s.
 
+use std::time::Duration;
+
 use platen_bed::qemu::{GuestOptions, Machine};
 use platen_hal_sim::{Ef01Setup, Ef01Uart, FingerField, OsdpModel};
+use serde_json::json;
 
 use crate::box_in_guest::{ABSENCE_LOOKS, CARD, GuestBox, SOON};
 use crate::far_end::FarEnd;
+
+const TRIES: u32 = 5;
+/// How long a typed number may take to be a tap.
+const HEARD: Duration = Duration::from_secs(15);
 
 /// QEMU's own USB keyboard.
 const WEDGE: &str = r#"
@@ -47,20 +54,39 @@ fn open_on(board: &str) -> GuestBox {
     office
 }
 
-#[test]
-fn what_a_usb_reader_types_is_a_card_and_reaches_no_log() {
-    let mut office = open_on(WEDGE);
-    office.wait_for(&["status"], "\"state\":\"ok\"");
-    for _ in 0..2 {
+/// Types the card until the box has taken it for the `taps`-th time: an emulated keyboard loses keys
+/// on a machine that is busy, and what is left is refused.
+fn type_card(office: &mut GuestBox, taps: u32) {
+    let taken = format!("[\"taps\",{taps}]");
+    for _ in 0..TRIES {
         for key in CARD.to_ascii_lowercase().chars() {
             office.guest.qmp().press(&key.to_string()).unwrap();
         }
         office.guest.qmp().press("ret").unwrap();
-        office.wait_for(&["status"], "\"panel\":\"no-jobs\"");
-        office.wait_for(&["status"], "\"panel\":\"idle\"");
+        if office.hears(&taken, HEARD) {
+            return;
+        }
     }
-    let status = office.ctl(&["status"])[0].to_string();
-    assert!(status.contains("[\"taps\",2]"), "{status}");
+    panic!("the card was never taken: {}", office.log());
+}
+
+#[test]
+fn what_a_usb_reader_types_is_a_card_and_reaches_no_log() {
+    let mut office = open_on(WEDGE);
+    office.wait_for(&["status"], "\"state\":\"ok\"");
+    type_card(&mut office, 1);
+    office.wait_for(&["status"], "\"panel\":\"no-jobs\"");
+    type_card(&mut office, 2);
+
+    // Pulled out in the middle of a number: that half is forgotten.
+    office.guest.qmp().press("0").unwrap();
+    let keyboard = json!({ "id": "keyboard" });
+    office.guest.qmp().ask("device_del", keyboard).unwrap();
+    office.wait_for(&["status"], "\"panel\":\"reader-gone\"");
+    let keyboard = json!({ "driver": "usb-kbd", "id": "keyboard" });
+    office.guest.qmp().ask("device_add", keyboard).unwrap();
+    office.wait_for(&["status"], "\"state\":\"ok\"");
+    type_card(&mut office, 3);
     let log = office.log();
     assert!(!log.to_ascii_uppercase().contains(CARD), "{log}");
     office.close();

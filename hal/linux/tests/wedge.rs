@@ -1,22 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The reader that types: first on keys and a clock that a test gives, then, where the kernel can
-//! make keyboards, on a keyboard of the kernel's.
+//! The reader that types, on keys and a clock that a test gives. A keyboard of the kernel's types in
+//! `tests/guests/plugged.rs`.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::collections::VecDeque;
-use std::env;
-use std::path::Path;
-use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use evdev::uinput::VirtualDevice;
-use evdev::{AttributeSet, BusType, EventType, InputEvent, InputId, KeyCode};
 use platen_drivers::number::NumberFormat;
 use platen_drivers::wedge::{Ending, SILENCE_NS};
-use platen_hal::{CardReader, CardUid, DeviceEvent, ReaderError};
-use platen_hal_linux::board::WedgePart;
-use platen_hal_linux::bus;
+use platen_hal::{CardReader, CardUid, ReaderError};
 use platen_hal_linux::wedge::{KEYS_MAX, KeyEvent, KeySource, POLL_LIMIT, WedgeError, WedgeReader};
 
 const ENTER: u16 = 28;
@@ -253,69 +246,4 @@ fn a_keyboard_that_types_without_end_is_gone() {
     desk.lock().coming.extend(flood);
     let cause = "keyboard types without end";
     assert_eq!(reader.poll(), Err(ReaderError::Gone { cause }));
-}
-
-const VENDOR: u16 = 0x1234;
-const PRODUCT: u16 = 0x5678;
-
-/// A keyboard of the kernel's, from `uinput`.
-fn keyboard(name: &str, product: u16) -> VirtualDevice {
-    let keys: AttributeSet<KeyCode> = (1..128).map(KeyCode::new).collect();
-    VirtualDevice::builder()
-        .unwrap()
-        .name(name)
-        .input_id(InputId::new(BusType::BUS_USB, VENDOR, product, 1))
-        .with_keys(&keys)
-        .unwrap()
-        .build()
-        .unwrap()
-}
-
-fn type_on(keyboard: &mut VirtualDevice, text: &str) {
-    for code in text.chars().map(code).chain([ENTER]) {
-        for value in [1, 0] {
-            let key = InputEvent::new(EventType::KEY.0, code, value);
-            keyboard.emit(&[key]).unwrap();
-        }
-    }
-}
-
-/// On a kernel without `uinput` this says so and looks at nothing, unless `PLATEN_UINPUT` says that
-/// the kernel must have it, as in a guest of the test bed.
-#[test]
-fn a_keyboard_of_the_kernel_is_found_taken_unplugged_and_found_again() {
-    if !Path::new("/dev/uinput").exists() {
-        assert!(env::var_os("PLATEN_UINPUT").is_none(), "no /dev/uinput");
-        println!("no /dev/uinput here: keyboards of the kernel are not tested");
-        return;
-    }
-    let mut other = keyboard("Office Keyboard", PRODUCT + 1);
-    let mut plugged = keyboard("Badge Reader", PRODUCT);
-    let part = WedgePart {
-        vendor: Some(VENDOR),
-        product: Some(PRODUCT),
-        device_name: Some("Badge Reader".to_owned()),
-    };
-    let reader = WedgeReader::open(&part, "hex".parse().unwrap(), Ending::Key);
-    let mut second = WedgeReader::open(&part, "hex".parse().unwrap(), Ending::Key);
-    let (sender, events) = sync_channel(16);
-    let sink = move |event| sender.try_send(event).is_ok();
-    let _bus = bus::spawn(Box::new(reader), "door", sink, Duration::from_millis(50)).unwrap();
-    let next = || events.recv_timeout(Duration::from_secs(10)).unwrap();
-    // The kernel makes the device file a moment after the keyboard.
-    while !matches!(next(), DeviceEvent::ReaderBack { .. }) {}
-    let cause = "keyboard is taken by another program";
-    assert_eq!(second.start(), Err(ReaderError::Gone { cause }));
-    for _ in 0..3 {
-        type_on(&mut other, "01020304");
-        type_on(&mut plugged, CARD);
-        assert!(matches!(next(), DeviceEvent::CardPresented { uid, .. } if uid == card()));
-    }
-    drop(plugged);
-    assert!(matches!(next(), DeviceEvent::ReaderGone { .. }));
-    let mut plugged = keyboard("Badge Reader", PRODUCT);
-    assert!(matches!(next(), DeviceEvent::ReaderBack { .. }));
-    type_on(&mut plugged, CARD);
-    assert!(matches!(next(), DeviceEvent::CardPresented { uid, .. } if uid == card()));
-    println!("keyboards of the kernel: found, taken, unplugged and found again");
 }

@@ -76,14 +76,12 @@ impl Machine {
     pub(super) fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::X86_64 => &[
-                "-accel",
-                "tcg,thread=multi,tb-size=256",
                 "-cpu",
                 "max",
                 "-device",
                 "qemu-xhci",
                 "-device",
-                "usb-kbd",
+                "usb-kbd,id=keyboard",
                 "-chardev",
                 "socket,id=serial1,path={folder}/serial1.sock,server=on,wait=off",
                 "-device",
@@ -95,14 +93,7 @@ impl Machine {
                 "-device",
                 "i6300esb",
             ],
-            Self::Aarch64 => &[
-                "-accel",
-                "tcg,thread=multi,tb-size=256",
-                "-M",
-                "virt",
-                "-cpu",
-                "cortex-a72",
-            ],
+            Self::Aarch64 => &["-M", "virt", "-cpu", "cortex-a72"],
         }
     }
 

@@ -69,6 +69,7 @@ qemu: build guest-kernels ## The box in a guest with a real kernel's device file
 check: ## Format, lints and documentation, without tests
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+	@$(CARGO) clippy -p platen-hal-linux --features rpi --all-targets --quiet -- -D warnings
 
 # What the test bed's guests boot: Debian's kernels, unpacked below .cache, once.
 .PHONY: guest-kernels
@@ -81,7 +82,7 @@ test: build check guest-kernels guest-aarch64 ## Everything: format, lints, all 
 	@$(CARGO) test --workspace --doc --quiet
 	@echo "all tests passed"
 
-bench: release ## Measure against cupsd in the same run
+bench: release ## Measure against cupsd in the same run, and the card readers
 	@target/release/platen-bench
 
 FUZZ_ROUNDS ?= 2000000

@@ -42,7 +42,7 @@ pub(crate) struct Parts<'a> {
 pub(crate) struct Owned {
     readers: Arc<[BusHandle]>,
     sensors: Vec<FingerHandle>,
-    switches: [SwitchesHandle; 2],
+    switches: Vec<SwitchesHandle>,
     keypad: Option<KeypadHandle>,
     /// For the parts' places.
     board: Board,
@@ -163,15 +163,16 @@ impl Parts<'_> {
     }
 
     /// Those on real lines, and the simulated ones.
-    fn switches(&self, simulator: &mut Simulator) -> Result<[SwitchesHandle; 2], StartError> {
+    fn switches(&self, simulator: &mut Simulator) -> Result<Vec<SwitchesHandle>, StartError> {
         let all = self.board.switches.iter();
         let simulated: Vec<_> = all.filter(|part| part.backend == Backend::Sim).collect();
-        Ok([
-            switches::spawn(&self.board.switches, self.sink()).map_err(StartError::Spawn)?,
-            simulator
-                .switches(&simulated, self.sink())
-                .map_err(StartError::Spawn)?,
-        ])
+        let mut owners =
+            vec![switches::spawn(&self.board.switches, self.sink()).map_err(StartError::Spawn)?];
+        if !simulated.is_empty() {
+            let owner = simulator.switches(&simulated, self.sink());
+            owners.push(owner.map_err(StartError::Spawn)?);
+        }
+        Ok(owners)
     }
 
     fn keypad(

@@ -44,7 +44,8 @@ use super::keys::DeviceKeys;
 const LIMIT: Duration = Duration::from_secs(5);
 /// A card must be away this long before it counts again; longer than the debounce.
 const AWAY: Duration = Duration::from_millis(500);
-/// The key of a simulated OSDP reader's secure channel: the published default, SCBK-D.
+/// The key that a simulated OSDP reader has, as if it had been installed: the published default,
+/// SCBK-D. Keys that were imported are for real readers.
 const OSDP_KEY: [u8; 16] = *b"0123456789:;<=>?";
 
 /// The simulated parts of a box.
@@ -86,6 +87,10 @@ impl Simulator {
                 let (field, chip) = (self.cards(&part.name), chip.clone());
                 Box::new(move || Ok(pn532(&field, &whole, &chip, &keys.secrets())))
             }
+            ReaderKind::Osdp(osdp) if osdp.secure == OsdpSecurity::Install => {
+                let problem = "is `install`: a simulated reader has its key already";
+                return Err(unusable(part, "reader.secure", problem));
+            }
             ReaderKind::Osdp(osdp) => {
                 let (model, osdp) = (osdp_model(osdp), osdp.clone());
                 self.lay(&part.name, SimPart::Osdp(model.clone()));
@@ -104,11 +109,8 @@ impl Simulator {
                 })
             }
             _ => {
-                return Err(BoardError::Unusable {
-                    line: part.line,
-                    key: "reader.backend",
-                    problem: "is `sim`: the kernel's keyboards have no model",
-                });
+                let problem = "is `sim`: the kernel's keyboards have no model";
+                return Err(unusable(part, "reader.backend", problem));
             }
         })
     }
@@ -129,10 +131,20 @@ impl Simulator {
                 let (uart, capacity) = (matches!(link, BmLiteLink::Uart(_)), *capacity);
                 Box::new(move || Ok(bm_lite(&field, uart, capacity)))
             }
-            _ => Box::new(move || {
-                let port = Ef01Uart::new(&field, Ef01Setup::r503());
-                Ok(Box::new(Ef01::new(port, SimDelay::default())))
-            }),
+            FingerprintKind::Ef01 { address, .. } => {
+                let address = *address;
+                Box::new(move || {
+                    let setup = Ef01Setup {
+                        address,
+                        ..Ef01Setup::r503()
+                    };
+                    let port = Ef01Uart::new(&field, setup);
+                    let sensor = Ef01::new(port, SimDelay::default());
+                    Ok(Box::new(sensor.with_address(address)))
+                })
+            }
+            // A sensor that has no model yet is one that does not answer.
+            _ => Box::new(|| Err("the sensor has no model".into())),
         }
     }
 
@@ -221,6 +233,14 @@ impl Simulator {
     }
 }
 
+fn unusable(part: &ReaderPart, key: &'static str, problem: &'static str) -> BoardError {
+    BoardError::Unusable {
+        line: part.line,
+        key,
+        problem,
+    }
+}
+
 fn mfrc522(field: &Field, part: &ReaderPart, secrets: &DeviceSecrets) -> Box<dyn CardReader> {
     let mut reader = Mfrc522::new(Mfrc522Model::new(field), SimDelay::default());
     if let Some(keys) = &secrets.cards {
@@ -232,9 +252,7 @@ fn mfrc522(field: &Field, part: &ReaderPart, secrets: &DeviceSecrets) -> Box<dyn
 fn osdp_model(osdp: &OsdpPart) -> OsdpModel {
     match osdp.secure {
         OsdpSecurity::Off => OsdpModel::new(osdp.address),
-        OsdpSecurity::Required | OsdpSecurity::Install => {
-            OsdpModel::with_key(osdp.address, OSDP_KEY)
-        }
+        _ => OsdpModel::with_key(osdp.address, OSDP_KEY),
     }
 }
 

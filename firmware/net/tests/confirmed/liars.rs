@@ -204,6 +204,42 @@ fn a_printer_that_wants_to_be_heard_before_it_reads_on_gets_the_whole_job() {
 }
 
 #[test]
+fn a_large_raster_job_reaches_a_slow_printer_whole() {
+    const MUCH: usize = 24 << 20;
+    let (told, heard) = std::sync::mpsc::sync_channel(1);
+    let patient = SocketOptions {
+        stall: LONG,
+        drain: LONG,
+        ..options()
+    };
+    let mut port = printer_with(patient, move |mut stream| {
+        let (mut taken, mut piece, mut pauses) = (0, vec![0; 1 << 20], 0);
+        // Its band buffer is full now and then, longer than one look at it takes.
+        while let Ok(length @ 1..) = stream.read(&mut piece) {
+            taken += length;
+            if taken >> 22 > pauses {
+                pauses += 1;
+                thread::park_timeout(Duration::from_millis(400));
+            }
+        }
+        told.send(taken).unwrap();
+    });
+    let sending = Sending {
+        format: "image/pwg-raster".to_owned(),
+        ..Sending::default()
+    };
+    let mut session = port.open(&sending).unwrap();
+    let piece = vec![7; 1 << 16];
+    for _ in 0..MUCH >> 16 {
+        session.send(&piece).unwrap();
+    }
+    let report = session.finish().unwrap();
+    assert_eq!(report.octets, u64::try_from(MUCH).unwrap());
+    assert_eq!(report.confirmed_by, None);
+    assert_eq!(heard.recv_timeout(LONG).unwrap(), MUCH);
+}
+
+#[test]
 fn a_printer_that_tells_of_no_job_is_not_waited_for_after_two() {
     let mut port = says(|_| Vec::new());
     let times: Vec<_> = (0..3)

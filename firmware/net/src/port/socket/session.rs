@@ -35,7 +35,8 @@ const SILENT_JOBS: u32 = 2;
 /// fifty a minute.
 const REPORT_LIMIT: Duration = Duration::from_secs(4 * 3600);
 
-/// How long one write may take: to the stall limit, unless the printer must be listened to.
+/// How long one write may take: to the stall limit, unless the printer must be listened to. A job
+/// is stopped by the stall limit alone, however short its writes are.
 pub(super) fn write_limit(options: &SocketOptions) -> Duration {
     match options.job_reports {
         true => options.stall.min(LOOK),
@@ -182,23 +183,19 @@ impl SocketSession {
             let mut taken = 0;
             let sent = send_all(&self.stream, left, self.options.stall, &mut taken);
             total += taken;
-            let listens = matches!(self.watch, Watch::On(_));
-            if listens {
+            if matches!(self.watch, Watch::On(_)) {
                 self.listen()?;
             }
             let Err(error) = sent else {
                 return Ok(total);
             };
-            if !matches!(error, PortError::Stalled { .. }) || !listens {
+            if !matches!(error, PortError::Stalled { .. }) {
                 return Err(error);
             }
             let moved = usize::try_from(taken).unwrap_or(usize::MAX);
             left = left.get(moved..).unwrap_or_default();
-            still = if moved > 0 {
-                Duration::ZERO
-            } else {
-                still + step
-            };
+            // The write that failed has waited for one step, whatever went before it.
+            still = if moved > 0 { step } else { still + step };
             if self.is_canceled() {
                 return Err(PortError::Canceled);
             }

@@ -46,8 +46,17 @@ pub struct JobFacts {
     pub name: Option<JobName>,
     /// `PAGES`, at an end: what was printed.
     pub pages: Option<u32>,
-    /// `RESULT`, at an end: whether it names a cancellation.
-    pub canceled: bool,
+    /// `RESULT`, at an end or a cancellation, when it names a cancellation.
+    pub canceled: Option<Canceler>,
+}
+
+/// Who ended a job before its last page (manual, 5-14).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Canceler {
+    /// `USER_CANCELED`: somebody who stood at the printer.
+    User,
+    /// `HOST_CANCELED`, `RESOURCE_CANCELED` and others: not by anybody's wish, as far as is known.
+    Device,
 }
 
 /// A job's name as a printer repeats it. It may be somebody's document: it is compared, never shown.
@@ -246,7 +255,7 @@ fn job<'a>(mut lines: impl Iterator<Item = &'a str>) -> Answer {
             "NAME" => facts.name = Some(JobName::new(value.trim_matches('"'))),
             "PAGES" => facts.pages = value.parse().ok(),
             // OK, USER_CANCELED, HOST_CANCELED, RESOURCE_CANCELED
-            "RESULT" => facts.canceled = value.to_ascii_uppercase().contains("CANCEL"),
+            "RESULT" => facts.canceled = canceler(value),
             _ => {}
         }
     }
@@ -255,6 +264,13 @@ fn job<'a>(mut lines: impl Iterator<Item = &'a str>) -> Answer {
         "END" => Answer::JobEnd(facts),
         "CANCELED" | "CANCELLED" => Answer::JobCanceled(facts),
         _ => Answer::Other,
+    }
+}
+
+fn canceler(result: &str) -> Option<Canceler> {
+    match result.to_ascii_uppercase().as_str() {
+        "USER_CANCELED" | "USER_CANCELLED" => Some(Canceler::User),
+        result => result.contains("CANCEL").then_some(Canceler::Device),
     }
 }
 
@@ -360,17 +376,35 @@ mod tests {
         let mut facts = JobFacts {
             name: Some(JobName::new("START")),
             pages: Some(123),
-            canceled: false,
+            canceled: None,
         };
         assert_eq!(read_answer(end), Answer::JobEnd(facts.clone()));
         let end = b"@PJL USTATUS JOB\r\nEND\r\nNAME=\"START\"\r\nPAGES=123\r\nRESULT=USER_CANCELED";
-        facts.canceled = true;
+        facts.canceled = Some(Canceler::User);
         assert_eq!(read_answer(end), Answer::JobEnd(facts));
         let start = b"@PJL USTATUS JOB\r\nSTART\r\nNAME=\"x\"\r\n";
         assert!(matches!(read_answer(start), Answer::JobStart(_)));
         let gone = b"@PJL USTATUS JOB\r\nCANCELED\r\nNAME=\"x\"\r\nRESULT=USER_CANCELED\n";
         assert!(matches!(read_answer(gone), Answer::JobCanceled(_)));
         assert_eq!(read_answer(b"@PJL USTATUS JOB\r\n\r\n"), Answer::Other);
+    }
+
+    #[test]
+    fn only_a_user_s_cancellation_is_a_user_s() {
+        for (result, canceled) in [
+            ("USER_CANCELED", Some(Canceler::User)),
+            ("HOST_CANCELED", Some(Canceler::Device)),
+            ("RESOURCE_CANCELED", Some(Canceler::Device)),
+            ("NOT_USER_CANCELED", Some(Canceler::Device)),
+            ("OK", None),
+        ] {
+            let end = format!("@PJL USTATUS JOB\r\nEND\r\nRESULT={result}\n");
+            let facts = JobFacts {
+                canceled,
+                ..JobFacts::default()
+            };
+            assert_eq!(read_answer(end.as_bytes()), Answer::JobEnd(facts));
+        }
     }
 
     #[test]

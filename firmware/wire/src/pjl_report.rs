@@ -8,7 +8,7 @@
 //!
 //! The job's name here is `Platen` and a number: what it would tell about a person stays in the box.
 
-use crate::pjl::{Answer, AnswerReader, DeviceStatus, JobFacts, JobName, UEL};
+use crate::pjl::{Answer, AnswerReader, Canceler, DeviceStatus, JobFacts, JobName, UEL};
 
 /// Impressions of one job that a printer is believed: see
 /// [`JOB_IMPRESSIONS_MAX`](crate::printer_mib::JOB_IMPRESSIONS_MAX).
@@ -27,7 +27,9 @@ pub enum Heard {
     Start,
     /// The job's last page is out.
     End,
-    /// The job was canceled, at the printer or for want of something.
+    /// The printer has given the job up, for want of something or by another host's word.
+    Dropped,
+    /// Somebody canceled the job at the printer.
     Canceled,
 }
 
@@ -173,7 +175,10 @@ impl JobReport {
             Answer::Echo(words) if words == self.text => self.rise(Heard::Echo),
             Answer::JobStart(facts) => self.begin(facts),
             Answer::JobEnd(facts) => self.finish(&facts),
-            Answer::JobCanceled(facts) => self.is_running(&facts) && self.rise(Heard::Canceled),
+            Answer::JobCanceled(facts) => {
+                let canceler = facts.canceled.unwrap_or(Canceler::Device);
+                self.is_running(&facts) && self.rise(ended_by(canceler))
+            }
             Answer::Page(number) if self.heard == Heard::Start => self.turn(number),
             _ => false,
         }
@@ -194,11 +199,7 @@ impl JobReport {
             return false;
         }
         self.end = facts.pages;
-        self.rise(if facts.canceled {
-            Heard::Canceled
-        } else {
-            Heard::End
-        })
+        self.rise(facts.canceled.map_or(Heard::End, ended_by))
     }
 
     /// Whether a report of an end is about this job, and it has begun.
@@ -229,6 +230,13 @@ impl JobReport {
         let moved = heard > self.heard;
         self.heard = self.heard.max(heard);
         moved
+    }
+}
+
+fn ended_by(canceler: Canceler) -> Heard {
+    match canceler {
+        Canceler::User => Heard::Canceled,
+        Canceler::Device => Heard::Dropped,
     }
 }
 
@@ -393,15 +401,23 @@ mod tests {
     }
 
     #[test]
-    fn a_canceled_job_is_told_in_both_ways() {
+    fn a_canceled_job_is_told_in_both_ways_and_by_whom() {
+        for (result, heard) in [
+            ("RESULT=USER_CANCELED\n", Heard::Canceled),
+            ("PAGES=2\r\nRESULT=HOST_CANCELED\n", Heard::Dropped),
+            ("RESULT=RESOURCE_CANCELED\n", Heard::Dropped),
+        ] {
+            for event in ["CANCELED", "END"] {
+                let mut report = report();
+                report.hear(&job("START", "Platen 7", ""));
+                assert!(report.hear(&job(event, "Platen 7", result)));
+                assert_eq!(report.heard(), heard, "{event} {result}");
+            }
+        }
         let mut report = report();
         report.hear(&job("START", "Platen 7", ""));
-        assert!(report.hear(&job("CANCELED", "Platen 7", "RESULT=USER_CANCELED\n")));
-        assert_eq!(report.heard(), Heard::Canceled);
-        let mut report = self::report();
-        report.hear(&job("START", "Platen 7", ""));
-        report.hear(&job("END", "Platen 7", "PAGES=2\r\nRESULT=HOST_CANCELED\n"));
-        assert_eq!(report.heard(), Heard::Canceled);
+        report.hear(&job("CANCELED", "Platen 7", ""));
+        assert_eq!(report.heard(), Heard::Dropped, "nobody is named");
     }
 
     #[test]

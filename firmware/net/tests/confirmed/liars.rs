@@ -147,6 +147,21 @@ fn a_job_canceled_at_the_printer_is_canceled() {
 }
 
 #[test]
+fn a_job_that_the_printer_gave_up_is_stopped_and_not_deleted() {
+    for result in ["HOST_CANCELED", "RESOURCE_CANCELED"] {
+        let mut port = says(move |name| {
+            let end = event("CANCELED", name, &format!("RESULT={result}\r\n"));
+            [event("START", name, ""), end].concat()
+        });
+        let error = print(&mut port).unwrap_err();
+        let PortError::Stopped { reasons } = error else {
+            panic!("{result}: {error}");
+        };
+        assert_eq!(reasons, ["job-canceled-at-device"]);
+    }
+}
+
+#[test]
 fn garbage_and_the_other_way_round_is_no_confirmation() {
     let mut port = says(|name| {
         let mut noise: Vec<u8> = (0..=255).cycle().take(200_000).collect();

@@ -35,6 +35,10 @@ const SILENT_JOBS: u32 = 2;
 /// fifty a minute.
 const REPORT_LIMIT: Duration = Duration::from_secs(4 * 3600);
 
+/// Why a job stands that the printer gave up and nobody at it canceled: `job-state-reasons` of
+/// RFC 8011 §5.3.8.
+const DROPPED: &str = "job-canceled-at-device";
+
 /// How long one write may take: to the stall limit, unless the printer must be listened to. A job
 /// is stopped by the stall limit alone, however short its writes are.
 pub(super) fn write_limit(options: &SocketOptions) -> Duration {
@@ -141,8 +145,14 @@ impl PortSession for SocketSession {
             self.close()?;
         }
         self.learn();
-        if self.heard() == Heard::Canceled {
-            return Err(PortError::Canceled);
+        match self.heard() {
+            Heard::Canceled => return Err(PortError::Canceled),
+            Heard::Dropped => {
+                return Err(PortError::Stopped {
+                    reasons: vec![DROPPED.to_owned()],
+                });
+            }
+            _ => {}
         }
         let counted = match &self.watch {
             Watch::On(report) => report.counted(),

@@ -14,24 +14,22 @@ mod watchdog;
 use std::error::Error;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use platen_hal::{CardReader, DeviceEvent, PanelSignal, ReaderTrace};
 
 use self::owner::{Driver, Owner};
 use self::teller::Teller;
+use crate::owner::{BoundedThread, Stop, lock};
+
+pub use crate::owner::END_LIMIT;
 
 /// Time without a card after which it counts again.
 pub const ABSENCE: Duration = Duration::from_millis(300);
 /// A call into a driver that takes longer is told as a reader that is gone. Starts are over in
 /// 500 ms and looks in 300 ms, so this is a kernel that does not answer.
 pub const CALL_LIMIT: Duration = Duration::from_millis(1_500);
-/// Longest wait for the thread at the end: a look and some. One that hangs is left behind.
-pub const END_LIMIT: Duration = Duration::from_secs(1);
-/// Both threads need little; the usual 2 MiB would be seen in the address space only.
-const STACK_BYTES: usize = 256 << 10;
 
 /// Why a reader can't be opened.
 pub type OpenError = Box<dyn Error + Send + Sync>;
@@ -66,25 +64,19 @@ pub struct BusHandle {
     part: &'static str,
     name: String,
     shared: Arc<Shared>,
-    owner: Option<JoinHandle<()>>,
-    watchdog: Option<JoinHandle<()>>,
+    /// Both are waited for when they have been told to stop.
+    watchdog: Option<BoundedThread>,
+    owner: Option<BoundedThread>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    life: Mutex<Life>,
-    wake: Condvar,
+    stop: Stop,
     state: Mutex<BusState>,
     signal: Mutex<Option<PanelSignal>>,
     reopen: AtomicBool,
     /// Odd while the owner is inside a call of its driver; grows by two with each.
     calls: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct Life {
-    stop: bool,
-    ended: bool,
 }
 
 /// Starts the threads on a reader that is open. `events` takes an event or refuses it (false) at
@@ -143,15 +135,13 @@ where
         watchdog: None,
     };
     let (watched, told) = (Arc::clone(&shared), Arc::clone(&teller));
-    handle.watchdog =
-        Some(thread(format!("watch {name}")).spawn(move || watchdog::watch(&watched, &told))?);
+    let watchdog = move || watchdog::watch(&watched, &told);
+    handle.watchdog = Some(BoundedThread::spawn(format!("watch {name}"), watchdog)?);
     let owner = Owner::new(driver, interval, teller, shared);
-    handle.owner = Some(thread(format!("bus {name}")).spawn(move || owner.run())?);
+    handle.owner = Some(BoundedThread::spawn(format!("bus {name}"), move || {
+        owner.run();
+    })?);
     Ok(handle)
-}
-
-fn thread(name: String) -> Builder {
-    Builder::new().name(name).stack_size(STACK_BYTES)
 }
 
 impl BusHandle {
@@ -187,36 +177,6 @@ impl BusHandle {
 
 impl Drop for BusHandle {
     fn drop(&mut self) {
-        lock(&self.shared.life).stop = true;
-        self.shared.wake.notify_all();
-        // It was told to stop, and looks for that several times a second.
-        if let Some(watchdog) = self.watchdog.take() {
-            let _ = watchdog.join();
-        }
-        if let Some(owner) = self.owner.take()
-            && self.shared.ended_within(END_LIMIT)
-        {
-            let _ = owner.join();
-        }
+        self.shared.stop.set();
     }
-}
-
-impl Shared {
-    /// Waits, and tells whether the threads shall end.
-    fn stopped_within(&self, wait: Duration) -> bool {
-        let life = lock(&self.life);
-        let waited = self.wake.wait_timeout_while(life, wait, |life| !life.stop);
-        waited.unwrap_or_else(PoisonError::into_inner).0.stop
-    }
-
-    /// Waits for the end of the owner.
-    fn ended_within(&self, wait: Duration) -> bool {
-        let life = lock(&self.life);
-        let waited = self.wake.wait_timeout_while(life, wait, |life| !life.ended);
-        waited.unwrap_or_else(PoisonError::into_inner).0.ended
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

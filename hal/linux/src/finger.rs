@@ -15,7 +15,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use platen_hal::{DeviceEvent, FingerprintSensor, ReaderTrace, SensorFacts};
@@ -26,7 +25,9 @@ pub use self::request::{FingerReply, FingerRequest};
 use self::owner::Owner;
 use self::request::Job;
 use crate::bus::OpenError;
-use crate::owner::lock;
+use crate::owner::{BoundedThread, lock};
+
+pub use crate::owner::END_LIMIT;
 
 /// Time without a finger after which one counts again.
 pub const ABSENCE: Duration = Duration::from_millis(200);
@@ -35,11 +36,8 @@ pub const REQUESTS_MAX: usize = 8;
 /// Time without a step after which an enrolment, or a verification, is given up. It is counted in
 /// intervals, so that slow looks make it longer.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// Longest wait for the thread at the end. One that is moving a template is left behind.
-pub const END_LIMIT: Duration = Duration::from_secs(1);
 /// Replies that wait for the one who asked.
 const REPLIES_MAX: usize = 16;
-const STACK_BYTES: usize = 256 << 10;
 
 /// Opens a sensor; called again when its bus has failed.
 pub type OpenSensor = Box<dyn FnMut() -> Result<Box<dyn FingerprintSensor>, OpenError> + Send>;
@@ -77,13 +75,15 @@ pub enum FingerRefusal {
     Ended,
 }
 
-/// Owns the thread; dropping it stops the thread, within [`END_LIMIT`].
+/// Owns the thread; dropping it stops the thread, within [`END_LIMIT`]. One that is moving a template
+/// is left behind.
 #[derive(Debug)]
 pub struct FingerHandle {
     part: &'static str,
     name: String,
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    /// Waited for when it has been told to stop.
+    _thread: BoundedThread,
 }
 
 #[derive(Debug, Default)]
@@ -149,15 +149,12 @@ where
 {
     let shared = Arc::<Shared>::default();
     let owner = Owner::new(sensor, open, name, events, interval, Arc::clone(&shared));
-    let thread = Builder::new()
-        .name(format!("finger {name}"))
-        .stack_size(STACK_BYTES)
-        .spawn(move || owner.run())?;
+    let thread = BoundedThread::spawn(format!("finger {name}"), move || owner.run())?;
     Ok(FingerHandle {
         part,
         name: name.to_owned(),
         shared,
-        thread: Some(thread),
+        _thread: thread,
     })
 }
 
@@ -217,12 +214,6 @@ impl Drop for FingerHandle {
     fn drop(&mut self) {
         lock(&self.shared.inbox).stop = true;
         self.shared.wake.notify_all();
-        if let Some(thread) = self.thread.take()
-            && self.shared.ended_within(END_LIMIT)
-        {
-            // A driver that panicked has said so on standard error; there is nothing to add.
-            let _ = thread.join();
-        }
     }
 }
 
@@ -258,13 +249,5 @@ impl Shared {
         inbox.ended = true;
         inbox.jobs.clear();
         self.wake.notify_all();
-    }
-
-    fn ended_within(&self, wait: Duration) -> bool {
-        let inbox = lock(&self.inbox);
-        let waited = self
-            .wake
-            .wait_timeout_while(inbox, wait, |inbox| !inbox.ended);
-        waited.unwrap_or_else(PoisonError::into_inner).0.ended
     }
 }

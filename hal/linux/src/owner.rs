@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! A thread that owns some lines, and the way to end it: waits that end with the wish to stop, and
-//! pauses between tries that grow. For the owners of pads and switches.
+//! A thread that owns a part, and the way to end it: waits that end with the wish to stop, an end
+//! that is not waited for for ever, and pauses between tries that grow.
 
+use std::convert::Infallible;
 use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -13,6 +15,11 @@ const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 /// Longest wait for an edge, after which a thread looks whether it shall end.
 pub(crate) const EDGE_WAIT: Duration = Duration::from_millis(250);
+
+/// Longest wait for a thread at the end: a look and some. One that hangs is left behind.
+pub const END_LIMIT: Duration = Duration::from_secs(1);
+/// The threads need little; the usual 2 MiB would be seen in the address space only.
+const STACK_BYTES: usize = 256 << 10;
 
 /// The wish that a thread ends.
 #[derive(Clone, Debug, Default)]
@@ -28,18 +35,55 @@ impl Stop {
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    fn set(&self) {
+    /// Wishes it.
+    pub(crate) fn set(&self) {
         let (stop, wake) = &*self.shared;
         *lock(stop) = true;
         wake.notify_all();
     }
 }
 
-/// A thread that ends when this is dropped, within [`EDGE_WAIT`].
+/// A thread that was told to end when this is dropped: it is waited for, for [`END_LIMIT`], and then
+/// left behind, with everything it holds.
+#[derive(Debug)]
+pub(crate) struct BoundedThread {
+    thread: Option<JoinHandle<()>>,
+    /// Closed when the thread ends, in whatever way; in a lock so that others can share the owner.
+    ended: Mutex<Receiver<Infallible>>,
+}
+
+impl BoundedThread {
+    /// Starts it.
+    pub(crate) fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        let (alive, ended) = sync_channel(0);
+        let builder = Builder::new().name(name).stack_size(STACK_BYTES);
+        let thread = builder.spawn(move || {
+            let _alive = alive;
+            body();
+        })?;
+        Ok(Self {
+            thread: Some(thread),
+            ended: Mutex::new(ended),
+        })
+    }
+}
+
+impl Drop for BoundedThread {
+    fn drop(&mut self) {
+        let ended = lock(&self.ended).recv_timeout(END_LIMIT);
+        if let (Some(thread), Err(RecvTimeoutError::Disconnected)) = (self.thread.take(), ended) {
+            // A thread that panicked has said so on standard error; there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A thread that ends when this is dropped, within [`EDGE_WAIT`]; one that hangs is left behind.
 #[derive(Debug)]
 pub(crate) struct OwnerThread {
     stop: Stop,
-    thread: Option<JoinHandle<()>>,
+    /// Waited for when it has been told to stop.
+    _thread: BoundedThread,
 }
 
 impl OwnerThread {
@@ -50,10 +94,9 @@ impl OwnerThread {
     ) -> io::Result<Self> {
         let stop = Stop::default();
         let seen = stop.clone();
-        let thread = Builder::new().name(name).spawn(move || body(&seen))?;
         Ok(Self {
             stop,
-            thread: Some(thread),
+            _thread: BoundedThread::spawn(name, move || body(&seen))?,
         })
     }
 }
@@ -61,10 +104,6 @@ impl OwnerThread {
 impl Drop for OwnerThread {
     fn drop(&mut self) {
         self.stop.set();
-        if let Some(thread) = self.thread.take() {
-            // A thread that panicked has said so on standard error; there is nothing to add.
-            let _ = thread.join();
-        }
     }
 }
 
@@ -105,8 +144,6 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::sync_channel;
-
     use super::*;
 
     #[test]
@@ -126,6 +163,19 @@ mod tests {
             let _ = sender.send(stopped);
         });
         drop(owner.unwrap());
+        assert_eq!(ended.recv(), Ok(true));
+    }
+
+    #[test]
+    fn a_thread_that_hangs_is_left_behind() {
+        let (release, held) = sync_channel::<()>(0);
+        let (sender, ended) = sync_channel(1);
+        let owner = OwnerThread::spawn("hangs".to_owned(), move |stop| {
+            let _ = held.recv();
+            let _ = sender.send(stop.within(Duration::ZERO));
+        });
+        drop(owner.unwrap()); // would wait for ever
+        drop(release);
         assert_eq!(ended.recv(), Ok(true));
     }
 }

@@ -3,19 +3,22 @@
 //! steady lamp costs nothing.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use embedded_hal::digital::OutputPin;
 use platen_drivers::{Lamps, Lights, Patterns};
 use platen_hal::{Indicator, PanelSignal};
 
-/// Owns the thread; dropping it turns everything off.
+use crate::owner::{BoundedThread, lock};
+
+/// Owns the thread; dropping it turns everything off. One that hangs at a line is left behind after
+/// a second.
 #[derive(Debug)]
 pub struct PanelHandle {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    /// Waited for when it has been told to stop.
+    _thread: BoundedThread,
 }
 
 #[derive(Debug)]
@@ -52,12 +55,10 @@ where
         wake: Condvar::new(),
     });
     let seen = Arc::clone(&shared);
-    let thread = Builder::new()
-        .name("panel".to_owned())
-        .spawn(move || play(lights, &seen))?;
+    let thread = BoundedThread::spawn("panel".to_owned(), move || play(lights, &seen))?;
     Ok(PanelHandle {
         shared,
-        thread: Some(thread),
+        _thread: thread,
     })
 }
 
@@ -80,9 +81,6 @@ impl Indicator for PanelHandle {
 impl Drop for PanelHandle {
     fn drop(&mut self) {
         self.wish(|wish| wish.stop = true);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 
@@ -133,8 +131,4 @@ impl Shared {
         };
         *wish.unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

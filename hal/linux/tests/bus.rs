@@ -2,9 +2,11 @@
 //! The bus and panel threads on the simulated parts.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+use std::convert::Infallible;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
+use embedded_hal::digital::{ErrorType, OutputPin};
 use platen_drivers::{Lights, Mfrc522};
 use platen_hal::{CardUid, DeviceEvent, Indicator, PanelSignal, Proof};
 use platen_hal_linux::{BusHandle, bus, panel};
@@ -184,4 +186,46 @@ fn the_same_signal_given_again_sounds_again() {
     await_lines(|| buzzer.changes() == 2);
     panel.show(PanelSignal::Accepted);
     await_lines(|| buzzer.changes() == 4);
+}
+
+/// A line that the kernel does not return from until it is released.
+struct HungPin {
+    called: SyncSender<()>,
+    released: Receiver<()>,
+}
+
+impl ErrorType for HungPin {
+    type Error = Infallible;
+}
+
+impl OutputPin for HungPin {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        let _ = self.called.try_send(());
+        let _ = self.released.recv();
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        self.set_low()
+    }
+}
+
+#[test]
+fn a_panel_whose_line_hangs_does_not_hold_up_the_end() {
+    let (sender, called) = sync_channel(1);
+    let (release, released) = sync_channel::<()>(0);
+    let (green, green_probe) = SimPin::new();
+    let (buzzer, _) = SimPin::new();
+    let hung = HungPin {
+        called: sender,
+        released,
+    };
+    let panel = panel::spawn(Lights::new(hung, green, buzzer)).unwrap();
+    assert_eq!(called.recv_timeout(DEADLINE), Ok(()));
+    drop(panel); // would wait for ever
+    drop(release);
+    // The thread that was left behind turns everything off and ends.
+    while called.recv_timeout(DEADLINE).is_ok() {}
+    assert_eq!(called.try_recv(), Err(TryRecvError::Disconnected));
+    assert!(!green_probe.is_high());
 }

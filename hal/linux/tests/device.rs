@@ -116,7 +116,7 @@ fn an_osdp_reader_that_must_be_secure_needs_a_key_of_its_own() {
     let mut secrets = DeviceSecrets::default();
     secrets
         .osdp
-        .insert("other".to_owned(), AesKey::new([1; 16]));
+        .insert("other".to_owned(), AesKey::new([1; 16]).into());
     for secure in ["required", "install"] {
         let error = reader_error(&text(secure), &secrets).to_string();
         assert!(
@@ -129,7 +129,9 @@ fn an_osdp_reader_that_must_be_secure_needs_a_key_of_its_own() {
         open_reader(board.readers.first().unwrap(), secrets)
     };
     assert!(open("off", &secrets).is_ok());
-    secrets.osdp.insert("gate".to_owned(), AesKey::new([1; 16]));
+    secrets
+        .osdp
+        .insert("gate".to_owned(), AesKey::new([1; 16]).into());
     assert_eq!(open("required", &secrets).unwrap().part(), "osdp");
 }
 

@@ -25,7 +25,9 @@ fn open(far: &FarEnd) -> Box<dyn CardReader> {
     );
     let board = Board::parse(&text).unwrap();
     let mut secrets = DeviceSecrets::default();
-    secrets.osdp.insert("gate".to_owned(), AesKey::new(KEY));
+    secrets
+        .osdp
+        .insert("gate".to_owned(), AesKey::new(KEY).into());
     open_reader(board.readers.first().unwrap(), &secrets).unwrap()
 }
 

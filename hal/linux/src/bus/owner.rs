@@ -11,8 +11,8 @@ use platen_hal::{CardReader, CardUid, DeviceEvent, ReaderError};
 use platen_model::Chain;
 
 use super::teller::Teller;
-use super::{ABSENCE, OpenError, OpenReader, Shared, lock};
-use crate::owner::looks_in;
+use super::{ABSENCE, OpenError, OpenReader, Shared};
+use crate::owner::{lock, looks_in};
 
 /// First pause before a reader that is gone is started again; it doubles from try to try.
 const RESTART_MIN: Duration = Duration::from_millis(100);
@@ -109,7 +109,7 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
 
     pub(super) fn run(mut self) {
         let mut wait = Duration::ZERO;
-        while !self.shared.stopped_within(wait) {
+        while !self.shared.stop.within(wait) {
             if self.shared.reopen.swap(false, Ordering::AcqRel) {
                 self.close();
                 self.running = false;
@@ -122,8 +122,6 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
             wait = step.unwrap_or_else(|fault| self.gone(&fault));
             self.publish();
         }
-        lock(&self.shared.life).ended = true;
-        self.shared.wake.notify_all();
     }
 
     /// Calls the driver, under the watchdog's eyes.
@@ -237,7 +235,7 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
         // A flood of taps is no flood of lines.
         if state.taps_dropped.is_power_of_two() {
             log::warn!(device = teller.name(), dropped = state.taps_dropped;
-                "taps dropped, nobody takes device events");
+                "taps dropped, they were not taken");
         }
     }
 

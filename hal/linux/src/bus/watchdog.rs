@@ -8,7 +8,8 @@ use std::time::Duration;
 use platen_hal::DeviceEvent;
 
 use super::teller::Teller;
-use super::{CALL_LIMIT, Shared, lock};
+use super::{CALL_LIMIT, Shared};
+use crate::owner::lock;
 
 /// Time between two looks at the owner.
 const TICK: Duration = Duration::from_millis(250);
@@ -17,7 +18,7 @@ const CAUSE: &str = "the system does not return from a call to the reader's bus"
 /// Runs until the threads shall end.
 pub(super) fn watch<E: FnMut(DeviceEvent) -> bool>(shared: &Shared, teller: &Mutex<Teller<E>>) {
     let (mut seen, mut for_long) = (0, Duration::ZERO);
-    while !shared.stopped_within(TICK) {
+    while !shared.stop.within(TICK) {
         let call = shared.calls.load(Ordering::Acquire);
         let inside = call % 2 == 1;
         for_long = if inside && call == seen {

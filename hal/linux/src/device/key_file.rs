@@ -115,7 +115,7 @@ fn read(mut top: Table<'_>) -> Result<KeyFile, BoardError> {
         for (name, mut table) in readers {
             let key = key(&table.need("scbk", "the reader's key, 32 digits")?)?;
             table.finish("an OSDP reader")?;
-            file.secrets.osdp.insert(name, key);
+            file.secrets.osdp.insert(name, key.into());
         }
     }
     top.finish("a key file")?;

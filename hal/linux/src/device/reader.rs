@@ -101,8 +101,12 @@ fn open_osdp(
     let key = secrets.osdp.get(&part.name).cloned();
     let protection = match (osdp.secure, key) {
         (OsdpSecurity::Off, _) => Protection::Clear,
-        (OsdpSecurity::Required, Some(key)) => Protection::Secure(key),
-        (OsdpSecurity::Install, Some(key)) => Protection::Install(key),
+        (OsdpSecurity::Required, Some(key)) => Protection::Secure(key.key().clone()),
+        (OsdpSecurity::Install, Some(key)) => {
+            log::warn!(device = part.name.as_str(), known = key.is_known();
+                "reader is in installation, set `secure` to `required` after it");
+            Protection::Install(key)
+        }
         (_, None) => {
             let problem = "asks for a secure channel, and there is no key for this reader: import \
                            one by `platenctl device-keys import`";

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use platen_drivers::{AesKey, CardKeys, Random};
+use platen_drivers::osdp::ReaderKey;
+use platen_drivers::{CardKeys, Random};
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -14,7 +15,20 @@ pub struct DeviceSecrets {
     /// How cards prove their numbers; without it all numbers are weak.
     pub cards: Option<CardKeys>,
     /// Keys of OSDP readers' secure channels (SCBK), by the readers' names.
-    pub osdp: BTreeMap<String, AesKey>,
+    pub osdp: BTreeMap<String, ReaderKey>,
+}
+
+impl DeviceSecrets {
+    /// Takes over what was learnt with those of `before` that are the same keys: which readers
+    /// know theirs. Clones of one learn together.
+    pub fn keep(&mut self, before: &Self) {
+        for (name, key) in &mut self.osdp {
+            let known = before.osdp.get(name);
+            if let Some(known) = known.filter(|known| known.is_same_key(key)) {
+                *key = known.clone();
+            }
+        }
+    }
 }
 
 /// The kernel's random bytes. Where it has none they stay zero, which the drivers refuse to use as

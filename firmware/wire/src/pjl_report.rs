@@ -38,7 +38,7 @@ pub enum Heard {
 pub enum Counted {
     /// In the report of this job's end.
     Job(u32),
-    /// Page by page while the job was printing; its end was not told, or told without a number.
+    /// Page by page while the job was printing; its end was told without a number.
     Pages(u32),
 }
 
@@ -61,7 +61,8 @@ pub struct JobReport {
     heard: Heard,
     /// The number of the last page told.
     page: u32,
-    pages: u32,
+    /// Pages told; `None` when the same one was told again: that may be a copy, or not.
+    pages: Option<u32>,
     end: Option<u32>,
     device: DeviceStatus,
 }
@@ -89,7 +90,7 @@ impl JobReport {
             language,
             heard: Heard::Nothing,
             page: 0,
-            pages: 0,
+            pages: Some(0),
             end: None,
             device: DeviceStatus::default(),
         })
@@ -147,13 +148,17 @@ impl JobReport {
         self.heard
     }
 
-    /// Impressions, as far as the printer has told any. An end with no pages at all tells nothing:
-    /// printers send that for languages whose pages they do not count.
+    /// Impressions, once the printer has told of the end: before, more pages may come, and a printer
+    /// that falls silent has not counted. An end with no pages at all tells nothing: printers send
+    /// that for languages whose pages they do not count.
     #[must_use]
     pub fn counted(&self) -> Option<Counted> {
+        if self.heard != Heard::End {
+            return None;
+        }
         let counted = match self.end {
             Some(pages @ 1..) => Counted::Job(pages),
-            _ => Counted::Pages(self.pages),
+            _ => Counted::Pages(self.pages?),
         };
         let (Counted::Job(sides) | Counted::Pages(sides)) = counted;
         (1..=IMPRESSIONS_MAX).contains(&sides).then_some(counted)
@@ -222,7 +227,10 @@ impl JobReport {
             0
         };
         self.page = number;
-        self.pages = self.pages.saturating_add(step);
+        self.pages = match (self.pages, step) {
+            (None, _) | (_, 0) => None,
+            (Some(pages), step) => Some(pages.saturating_add(step)),
+        };
         step > 0
     }
 
@@ -372,15 +380,28 @@ mod tests {
     }
 
     #[test]
-    fn pages_count_up_by_sheet_and_anew_for_each_copy() {
+    fn pages_count_up_by_sheet_and_anew_for_each_copy_and_once_the_end_is_told() {
         let mut report = report();
         report.hear(&job("START", "Platen 7", ""));
-        for (number, moved) in [(2, true), (4, true), (4, false), (1, true), (2, true)] {
-            assert_eq!(report.hear(&page(number)), moved);
+        for number in [2, 4, 1, 2] {
+            assert!(report.hear(&page(number)));
+            assert_eq!(report.counted(), None, "more may come");
         }
-        assert_eq!(report.counted(), Some(Counted::Pages(6)));
         report.hear(&job("END", "Platen 7", ""));
         assert_eq!(report.counted(), Some(Counted::Pages(6)));
+    }
+
+    #[test]
+    fn a_page_told_twice_leaves_only_the_number_of_the_end() {
+        for (told, counted) in [("", None), ("PAGES=3\r\n", Some(Counted::Job(3)))] {
+            let mut report = report();
+            report.hear(&job("START", "Platen 7", ""));
+            assert!(report.hear(&page(1)));
+            assert!(!report.hear(&page(1)));
+            assert!(report.hear(&page(2)));
+            report.hear(&job("END", "Platen 7", told));
+            assert_eq!(report.counted(), counted);
+        }
     }
 
     #[test]
@@ -395,8 +416,9 @@ mod tests {
         report.hear(&job("START", "Platen 7", ""));
         for _ in 0..4 {
             report.hear(&page(u32::MAX));
-            report.hear(&page(0));
+            report.hear(&page(1));
         }
+        report.hear(&job("END", "Platen 7", ""));
         assert_eq!(report.counted(), None);
     }
 

@@ -124,11 +124,14 @@ fn an_end_before_the_start_and_a_second_end_confirm_nothing_more() {
 }
 
 #[test]
-fn pages_without_an_end_are_worth_less() {
-    let mut port = says(|name| {
+fn pages_are_worth_less_than_a_number_and_nothing_without_an_end() {
+    let pages = |name: &str| {
         let pages = b"@PJL USTATUS PAGE\r\n1\r\n\x0c@PJL USTATUS PAGE\r\n2\r\n\x0c";
         [event("START", name, ""), pages.to_vec()].concat()
-    });
+    };
+    let report = print(&mut says(pages)).unwrap();
+    assert_eq!((report.impressions, report.confirmed_by), (None, None));
+    let mut port = says(move |name| [pages(name), event("END", name, "")].concat());
     let report = print(&mut port).unwrap();
     assert_eq!(report.impressions, Some(2));
     assert_eq!(report.confirmed_by, Some(Confirmation::PjlPages));

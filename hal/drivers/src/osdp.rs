@@ -19,6 +19,9 @@ pub mod reply;
 mod rounds;
 pub mod secure;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use embedded_hal::delay::DelayNs;
 use embedded_io::{Read, ReadReady, Write};
 use heapless::Deque;
@@ -30,7 +33,7 @@ use self::frame::{Bytes, Check, Decoder};
 use self::line::Line;
 use self::reply::Capabilities;
 use self::secure::{Handshake, Session};
-use crate::aes128::AesKey;
+use crate::aes128::{AesKey, same};
 use crate::number::NumberFormat;
 
 /// Highest address of a reader; 7F speaks to all.
@@ -58,8 +61,52 @@ pub enum Protection {
     Secure(AesKey),
     /// By a Secure Channel with this key; a reader that does not know it yet is given it through
     /// the channel that every reader's default key makes. Who listens then, knows the key: for the
-    /// minutes in which a reader is installed.
-    Install(AesKey),
+    /// minutes in which a reader is installed. Once the reader has shown that it knows its key, the
+    /// default one is not taken again.
+    Install(ReaderKey),
+}
+
+/// A reader's own key (SCBK), and whether the reader has shown that it knows it. Clones share that:
+/// a driver that is made anew for the same reader is given a clone, so that nobody who breaks off a
+/// session at the wires brings the default key back.
+#[derive(Clone, Debug)]
+pub struct ReaderKey {
+    key: AesKey,
+    known: Arc<AtomicBool>,
+}
+
+impl ReaderKey {
+    /// The key itself.
+    #[must_use]
+    pub fn key(&self) -> &AesKey {
+        &self.key
+    }
+
+    /// Whether a session was agreed upon with this key.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.known.load(Ordering::Relaxed)
+    }
+
+    /// Whether both are the same key; what is known of them may differ.
+    #[must_use]
+    pub fn is_same_key(&self, other: &Self) -> bool {
+        same(self.key.bytes(), other.key.bytes())
+    }
+
+    fn set_known(&self) {
+        self.known.store(true, Ordering::Relaxed);
+    }
+}
+
+impl From<AesKey> for ReaderKey {
+    /// A key that no reader has shown to know.
+    fn from(key: AesKey) -> Self {
+        Self {
+            key,
+            known: Arc::default(),
+        }
+    }
 }
 
 /// How a reader is spoken to.

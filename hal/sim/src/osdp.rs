@@ -224,9 +224,12 @@ impl OsdpModel {
         self.lock().forget();
     }
 
-    /// Gives the reader another key behind the box's back; it ends no session.
+    /// Gives the reader another key behind the box's back; it ends no session. Without one it takes
+    /// the default key, as when it was new.
     pub fn set_key(&self, key: Option<[u8; 16]>) {
-        self.lock().key = key;
+        let mut state = self.lock();
+        state.key = key;
+        state.takes_default = key.is_none();
     }
 
     /// Whether the reader tells of cards and keys within a channel only.

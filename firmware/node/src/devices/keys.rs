@@ -79,10 +79,11 @@ impl DeviceKeys {
 
     /// Takes a key file in the place of all that there is, durably. Blocks.
     pub(crate) fn import(&self, text: &str) -> Result<DeviceKeyFacts, DeviceKeysError> {
-        let file = KeyFile::parse(text)?;
+        let mut file = KeyFile::parse(text)?;
         // One import at a time: the file and what the drivers get are the same.
         let mut now = self.now();
         write(&*self.disk, &self.keys, text)?;
+        file.secrets.keep(&now.secrets);
         *now = file;
         Ok(self.facts_of(&now))
     }

@@ -167,7 +167,8 @@ where
     fn key(&self) -> Option<AesKey> {
         match &self.config.protection {
             Protection::Clear => None,
-            Protection::Secure(key) | Protection::Install(key) => Some(key.clone()),
+            Protection::Secure(key) => Some(key.clone()),
+            Protection::Install(key) => Some(key.key().clone()),
         }
     }
 
@@ -340,6 +341,9 @@ where
         if self.by_default_key {
             self.phase = Phase::HandOver;
         } else {
+            if let Protection::Install(key) = &self.config.protection {
+                key.set_known();
+            }
             self.run();
         }
     }
@@ -354,9 +358,13 @@ where
     }
 
     /// The handshake came to nothing. Only a reader that is being installed gets another try, with
-    /// the default key; no reader ever gets one without a channel.
+    /// the default key; no reader ever gets one without a channel. One that has its key gets none:
+    /// a refusal is in clear, so anybody can make it, and the key would go out under a public one.
     fn refused(&mut self, cause: &'static str) -> Round {
-        let install = matches!(self.config.protection, Protection::Install(_));
+        let install = match &self.config.protection {
+            Protection::Install(key) => !key.is_known(),
+            _ => false,
+        };
         if !install || self.by_default_key || self.handed_over {
             return Err(gone(cause));
         }

@@ -45,7 +45,7 @@ fn the_default_key_is_taken_for_installing_alone() {
     assert_eq!(model.key(), None);
 
     let mut install = config(Mode::Secure, "uid");
-    install.protection = Protection::Install(AesKey::new(KEY));
+    install.protection = Protection::Install(AesKey::new(KEY).into());
     let mut rig = with(model.clone(), install.clone());
     rig.start().unwrap();
     assert_eq!(model.key(), Some(KEY));
@@ -63,10 +63,50 @@ fn the_default_key_is_taken_for_installing_alone() {
     );
 
     // A reader of somebody else is not taken over.
+    install.protection = Protection::Install(AesKey::new(KEY).into());
     let stranger = OsdpModel::with_key(ADDRESS, *b"another site's k");
     let mut rig = with(stranger.clone(), install);
     assert_eq!(cause(rig.start()), "reader makes no secure channel");
     assert_eq!(stranger.key(), Some(*b"another site's k"));
+}
+
+#[test]
+fn a_refusal_after_installation_does_not_bring_the_default_key_back() {
+    let model = OsdpModel::new(ADDRESS);
+    let mut install = config(Mode::Secure, "uid");
+    install.protection = Protection::Install(AesKey::new(KEY).into());
+    let mut rig = with(model.clone(), install.clone());
+    rig.start().unwrap();
+    rig.settle();
+    // Somebody at the wires plays a new reader: it refuses the key, and takes the default one.
+    let played = || {
+        model.set_key(None);
+        model.reboot();
+    };
+    // Each handshake begins with the question who it is.
+    let handshakes = || {
+        let commands = model.commands();
+        commands.iter().filter(|(code, _)| *code == 0x61).count()
+    };
+    played();
+    let before = handshakes();
+    assert_eq!(rig.cause_of_end(), "reader makes no secure channel");
+    assert_eq!(cause(rig.start()), "reader makes no secure channel");
+    // Nor does a driver that is made anew for the same reader.
+    let mut again = with(model.clone(), install.clone());
+    assert_eq!(cause(again.start()), "reader makes no secure channel");
+    assert_eq!(model.key(), None, "the key went out");
+    assert_eq!(handshakes() - before, 3, "another key was tried");
+    // The true reader is taken as ever.
+    model.set_key(Some(KEY));
+    model.reboot();
+    again.start().unwrap();
+    // Only who imports another key installs again.
+    let other = *b"another one's k.";
+    install.protection = Protection::Install(AesKey::new(other).into());
+    let model = OsdpModel::new(ADDRESS);
+    with(model.clone(), install).start().unwrap();
+    assert_eq!(model.key(), Some(other));
 }
 
 #[test]

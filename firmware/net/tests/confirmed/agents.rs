@@ -19,10 +19,10 @@ use platen_wire::snmp::{Message, Oid, PduKind, Value, Version};
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// A port that takes everything and knows nothing.
-struct Plain;
+/// A port that takes everything and knows nothing; what is done as it opens is somebody else's.
+struct Plain<F>(F);
 
-impl PrinterPort for Plain {
+impl<F: FnMut() + Send> PrinterPort for Plain<F> {
     fn uri(&self) -> &'static str {
         "socket://plain"
     }
@@ -35,11 +35,14 @@ impl PrinterPort for Plain {
     }
 
     fn open(&mut self, _sending: &Sending) -> Result<Box<dyn PortSession>, PortError> {
-        Ok(Box::new(Self))
+        (self.0)();
+        Ok(Box::new(Taken))
     }
 }
 
-impl PortSession for Plain {
+struct Taken;
+
+impl PortSession for Taken {
     fn send(&mut self, _bytes: &[u8]) -> Result<(), PortError> {
         Ok(())
     }
@@ -50,18 +53,34 @@ impl PortSession for Plain {
 }
 
 fn port_to(agent: SocketAddr) -> SnmpPort {
-    let uri = format!("socket://{}", agent.ip()).parse().unwrap();
+    port_by("socket", agent, SnmpOptions::default().report, || {})
+}
+
+/// A port of this scheme that waits for the counter so long and does `opening` as it opens.
+pub(crate) fn port_by(
+    scheme: &str,
+    agent: SocketAddr,
+    report: Duration,
+    opening: impl FnMut() + Send + 'static,
+) -> SnmpPort {
+    let uri = format!("{scheme}://{}", agent.ip()).parse().unwrap();
     let options = SnmpOptions {
         port: agent.port(),
         stall: Duration::from_secs(1),
-        report: Duration::from_secs(2),
+        report: report.min(Duration::from_secs(2)),
         ..SnmpOptions::default()
     };
-    SnmpPort::new(Box::new(Plain), &uri, options)
+    SnmpPort::new(Box::new(Plain(opening)), &uri, options)
 }
 
 /// An agent that does `act` with each datagram.
 fn agent(act: impl FnMut(&UdpSocket, &[u8], SocketAddr) + Send + 'static) -> SnmpPort {
+    port_to(listening(act))
+}
+
+pub(crate) fn listening(
+    act: impl FnMut(&UdpSocket, &[u8], SocketAddr) + Send + 'static,
+) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     let mut act = act;
@@ -71,16 +90,20 @@ fn agent(act: impl FnMut(&UdpSocket, &[u8], SocketAddr) + Send + 'static) -> Snm
             act(&socket, &datagram[..length], from);
         }
     });
-    port_to(address)
+    address
 }
 
-fn oid(below_mib_2: &[u32]) -> Oid {
+pub(crate) fn oid(below_mib_2: &[u32]) -> Oid {
     Oid::below(&[1, 3, 6, 1, 2, 1], below_mib_2).unwrap()
 }
 
 /// An idle printer whose counter shows `count`.
-fn idle(count: u32) -> BTreeMap<Oid, Value> {
+pub(crate) fn idle(count: u32) -> BTreeMap<Oid, Value> {
     BTreeMap::from([
+        (
+            oid(&[25, 3, 2, 1, 3, 1]),
+            Value::Octets(b"Maker Model 1".to_vec()),
+        ),
         (oid(&[25, 3, 2, 1, 5, 1]), Value::Integer(2)),
         (oid(&[25, 3, 5, 1, 1, 1]), Value::Integer(3)),
         (oid(&[25, 3, 5, 1, 2, 1]), Value::Octets(vec![0])),
@@ -90,7 +113,7 @@ fn idle(count: u32) -> BTreeMap<Oid, Value> {
 }
 
 /// An honest answer to a question for what follows.
-fn next(question: &[u8], mib: &BTreeMap<Oid, Value>) -> Message {
+pub(crate) fn next(question: &[u8], mib: &BTreeMap<Oid, Value>) -> Message {
     let mut message = Message::decode(question).unwrap();
     message.pdu.kind = PduKind::Response;
     (message.pdu.error_status, message.pdu.error_index) = (0, 0);
@@ -104,7 +127,7 @@ fn next(question: &[u8], mib: &BTreeMap<Oid, Value>) -> Message {
     message
 }
 
-fn print(port: &mut SnmpPort) -> Result<PortReport, PortError> {
+pub(crate) fn print(port: &mut SnmpPort) -> Result<PortReport, PortError> {
     let mut session = port.open(&Sending::default())?;
     session.send(b"page")?;
     session.finish()

@@ -5,5 +5,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod agents;
+mod counters;
 mod liars;
 mod printer;

@@ -22,8 +22,7 @@ const TRY_LIMIT: Duration = Duration::from_millis(400);
 /// Datagrams that are looked at for one answer: a flood of others is not waited out.
 const DATAGRAMS_MAX: usize = 64;
 
-/// A printer's agent.
-#[derive(Debug)]
+/// A printer's agent. No `Debug`: the community is a password of a kind.
 pub(super) struct Agent {
     /// The printer's host with the agent's port.
     uri: PortUri,

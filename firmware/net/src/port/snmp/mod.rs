@@ -3,11 +3,14 @@
 //! many sides it marked by its own counter. Blocking, on the printer's own thread.
 //!
 //! The counter is the printer's, not the job's: somebody else's pages between its two readings count
-//! too. So it is taken only where the port has no report of the job itself, and only when the
-//! printer has come to rest with a counter that went up. It is read before the job's first byte.
+//! too. So it is taken only where the port has no report of the job itself, only between two rests of
+//! the printer, and only of a printer that says what it is: some count something else. The first
+//! reading is after the port has opened, which may wait for others' jobs, and before the first byte.
 
 mod agent;
+mod count;
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -17,8 +20,8 @@ use platen_hal::{
 };
 use platen_wire::printer_mib::{Depth, LifeCount, PrinterFacts};
 
-use super::PortUri;
 use super::quirks::SnmpQuirks;
+use super::{PortScheme, PortUri};
 use agent::Agent;
 
 /// Limit of a question about the printer's state. With the look-up of its name it stays within the
@@ -26,20 +29,9 @@ use agent::Agent;
 const STATUS_LIMIT: Duration = Duration::from_millis(900);
 /// Limit of a question about its counter.
 const COUNT_LIMIT: Duration = Duration::from_millis(900);
-/// Between two readings of the counter after the last byte.
-const POLL: Duration = Duration::from_millis(500);
-/// How long a printer may rest with an unchanged counter before it is taken to count nothing.
-const REST_LIMIT: Duration = Duration::from_secs(10);
-/// How long the counter must stand while the printer rests before it is believed: some update it
-/// only after they have told of the end (<https://github.com/apple/cups/pull/5153>).
-const SETTLE: Duration = Duration::from_secs(2);
-/// Readings in a row without an answer after which the counter is given up.
-const SILENT_MAX: u32 = 3;
-/// The longest wait for the counter in all.
-const COUNT_WAIT_MAX: Duration = Duration::from_secs(4 * 3600);
 
 /// Settings of a [`SnmpPort`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SnmpOptions {
     /// The community that may read, `public` with most printers.
     pub community: String,
@@ -47,8 +39,19 @@ pub struct SnmpOptions {
     pub port: u16,
     /// How long a printer that has the whole job may say that it can't print.
     pub stall: Duration,
-    /// How long it may be busy without its counter moving.
+    /// How long it may be busy without its counter moving; zero: its counter is not asked.
     pub report: Duration,
+}
+
+impl fmt::Debug for SnmpOptions {
+    /// Without the community, which is a password of a kind.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SnmpOptions")
+            .field("port", &self.port)
+            .field("stall", &self.stall)
+            .field("report", &self.report)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for SnmpOptions {
@@ -71,6 +74,8 @@ pub struct SnmpPort {
 struct Shared {
     options: SnmpOptions,
     agent: Mutex<Agent>,
+    /// The port's report is the printer's word that the job has ended.
+    hears_of_end: bool,
 }
 
 impl Shared {
@@ -82,18 +87,17 @@ impl Shared {
         self.agent().ask(depth, limit)
     }
 
-    /// The counter before a job, where it counts sides and the agent answered when last asked: a job
-    /// does not wait for one that is silent.
+    /// The counter before a job, where it counts sides, the printer rests and the agent answered when
+    /// last asked: a job does not wait for one that is silent.
     fn count_before(&self) -> Option<LifeCount> {
-        if self.agent().is_silent() {
+        if self.options.report.is_zero() || self.agent().is_silent() {
             return None;
         }
         let facts = self.ask(Depth::Counter, COUNT_LIMIT)?;
-        let model = facts.description.as_deref().unwrap_or_default();
-        let count = facts.life_count?;
-        if SnmpQuirks::of(model).no_life_count {
-            return None;
-        }
+        // Who does not say what it is may be one of those that count something else.
+        let model = facts.description.as_deref()?;
+        let known = !model.trim().is_empty() && !SnmpQuirks::of(model).no_life_count;
+        let count = facts.life_count.filter(|_| known && facts.is_idle())?;
         (count.unit == LifeCount::IMPRESSIONS).then_some(count)
     }
 
@@ -111,7 +115,11 @@ impl SnmpPort {
         let agent = Mutex::new(Agent::new(uri, options.port, &options.community));
         Self {
             inner,
-            shared: Arc::new(Shared { options, agent }),
+            shared: Arc::new(Shared {
+                options,
+                agent,
+                hears_of_end: matches!(uri.scheme, PortScheme::Ipp | PortScheme::Ipps),
+            }),
         }
     }
 }
@@ -140,8 +148,8 @@ impl PrinterPort for SnmpPort {
     }
 
     fn open(&mut self, sending: &Sending) -> Result<Box<dyn PortSession>, PortError> {
-        let before = self.shared.count_before();
         let inner = self.inner.open(sending)?;
+        let before = self.shared.count_before();
         Ok(Box::new(SnmpSession {
             inner,
             shared: Arc::clone(&self.shared),
@@ -199,11 +207,13 @@ impl PortSession for SnmpSession {
     }
 
     /// What the port itself reports, else the difference of the printer's counter once it rests:
-    /// waited for while it prints, up to [`SnmpOptions::report`] without a page.
+    /// waited for while it prints, up to [`SnmpOptions::report`] without a page. A job deleted
+    /// meanwhile is no longer waited for: the printer has the whole of it.
     ///
     /// # Errors
-    /// Those of the port; [`PortError::Stopped`] when the printer has the whole job and says for
-    /// [`SnmpOptions::stall`] that it can't print.
+    /// Those of the port; [`PortError::Stopped`] when the printer has the whole job, has marked
+    /// nothing since, and says for [`SnmpOptions::stall`] that it can't print. Never that after IPP,
+    /// which hears of the job's end itself.
     fn finish(self: Box<Self>) -> Result<PortReport, PortError> {
         let Self {
             inner,
@@ -215,7 +225,7 @@ impl PortSession for SnmpSession {
         let Some(before) = before.filter(|_| report.confirmed_by.is_none()) else {
             return Ok(report);
         };
-        let impressions = await_count(&shared, before, &sending)?;
+        let impressions = count::wait(&shared, before, &sending)?;
         Ok(PortReport {
             impressions,
             confirmed_by: impressions.map(|_| Confirmation::LifeCount),
@@ -231,82 +241,5 @@ fn explained(error: PortError, shared: &Shared) -> PortError {
             .why_stopped()
             .map_or(error, |reasons| PortError::Stopped { reasons }),
         other => other,
-    }
-}
-
-/// What has been seen of the counter after the last byte.
-struct Count {
-    last: LifeCount,
-    /// Time since it moved.
-    quiet: Duration,
-    /// Time that the printer says it can't print.
-    stopped: Duration,
-    silent: u32,
-}
-
-fn await_count(
-    shared: &Shared,
-    before: LifeCount,
-    sending: &Sending,
-) -> Result<Option<u32>, PortError> {
-    let mut count = Count {
-        last: before,
-        quiet: Duration::ZERO,
-        stopped: Duration::ZERO,
-        silent: 0,
-    };
-    let mut waited = Duration::ZERO;
-    while waited < COUNT_WAIT_MAX && count.silent < SILENT_MAX {
-        if sending.is_canceled() {
-            return Err(PortError::Canceled);
-        }
-        match shared.ask(Depth::Counter, COUNT_LIMIT) {
-            None => count.silent += 1,
-            Some(facts) => {
-                if let Some(done) = count.read(&facts, before, &shared.options)? {
-                    return Ok(done);
-                }
-            }
-        }
-        waited += POLL;
-        smol::block_on(smol::Timer::after(POLL));
-    }
-    Ok(None)
-}
-
-impl Count {
-    /// One more reading. `Some` when no more are needed, with the impressions if there are any.
-    fn read(
-        &mut self,
-        facts: &PrinterFacts,
-        before: LifeCount,
-        options: &SnmpOptions,
-    ) -> Result<Option<Option<u32>>, PortError> {
-        let Some(now) = facts.life_count else {
-            return Ok(Some(None));
-        };
-        self.silent = 0;
-        let stands = now == self.last;
-        self.last = now;
-        let counted = before.impressions_until(now);
-        if !stands {
-            (self.quiet, self.stopped) = (Duration::ZERO, Duration::ZERO);
-        } else if facts.is_ready() {
-            (self.quiet, self.stopped) = (self.quiet + POLL, Duration::ZERO);
-        } else {
-            (self.quiet, self.stopped) = (Duration::ZERO, self.stopped + POLL);
-        }
-        if self.stopped >= options.stall {
-            let reasons = facts.reasons();
-            return Err(PortError::Stopped { reasons });
-        }
-        let rests = facts.is_idle();
-        let patience = match rests {
-            true => REST_LIMIT.min(options.report),
-            false => options.report,
-        };
-        let settled = rests && counted.is_some() && self.quiet >= SETTLE.min(patience);
-        let done = settled || self.quiet >= patience;
-        Ok(done.then_some(counted))
     }
 }

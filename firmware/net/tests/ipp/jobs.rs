@@ -132,6 +132,18 @@ fn a_document_of_many_pieces_arrives_as_it_was() {
 }
 
 #[test]
+fn a_count_that_no_job_can_have_is_not_believed() {
+    for count in [-1, 0, 1_000_001, i32::MAX] {
+        let (mut port, _) = port_to(move |asked| good(asked, &mut [(9, count)].into_iter()));
+        let report = print(&mut port, &pdf()).unwrap();
+        assert_eq!((report.impressions, report.confirmed_by), (None, None));
+    }
+    let (mut port, _) = port_to(|asked| good(asked, &mut [(9, 1_000_000)].into_iter()));
+    let report = print(&mut port, &pdf()).unwrap();
+    assert_eq!(report.impressions, Some(1_000_000));
+}
+
+#[test]
 fn nobodys_name_leaves_the_box() {
     let (mut port, log) = port_to(|asked| good(asked, &mut std::iter::empty()));
     print(&mut port, &pdf()).unwrap();

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use platen_hal::{Confirmation, PortError, PortReport, PortSession, Sending};
 use platen_wire::ipp::client::{JobAnswer, JobPhase, PrinterAnswer, Wishes};
 use platen_wire::ipp::{Message, Operation, Status};
+use platen_wire::printer_mib::JOB_IMPRESSIONS_MAX;
 use smol::Timer;
 use smol::future::or;
 
@@ -283,8 +284,9 @@ impl PortSession for IppSession {
         };
         self.ended = true;
         lock(&self.client).rest();
-        // Printers that don't count say 0.
-        let impressions = followed.and_then(|job| job.impressions.filter(|count| *count > 0));
+        // Printers that don't count say 0, or what nobody can have printed.
+        let counted = |count: &u32| (1..=JOB_IMPRESSIONS_MAX).contains(count);
+        let impressions = followed.and_then(|job| job.impressions.filter(counted));
         Ok(PortReport {
             octets: self.octets,
             impressions,

@@ -18,6 +18,8 @@ mod look;
 pub mod message;
 pub mod wire;
 
+use core::fmt;
+
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::OutputPin;
 use platen_hal::finger::TEMPLATE_MAX;
@@ -25,6 +27,7 @@ use platen_hal::{
     EnrolStep, FingerLight, FingerLook, FingerprintSensor, ReaderError, ReaderTrace, SensorFacts,
     TraceEvent,
 };
+use zeroize::{Zeroize as _, Zeroizing};
 
 use self::enrol::Enrolment;
 use self::message::{ACK, Arguments, HEADER_LEN, PACKET_MAX, PART_MAX, Request};
@@ -73,7 +76,6 @@ const NOT_STABLE: i8 = -25;
 const NOT_INITIALISED: i8 = -26;
 
 /// The module on its wire `W`, with the delay `D` and the reset line `R` (low resets).
-#[derive(Debug)]
 pub struct BmLite<W, D, R = NoPin> {
     wire: W,
     delay: D,
@@ -82,11 +84,21 @@ pub struct BmLite<W, D, R = NoPin> {
     started: bool,
     enrolment: Option<Enrolment>,
     budget_us: u32,
-    /// The last answer; kept so that its memory is taken once.
-    answer: Vec<u8>,
+    /// The last answer; its memory is taken once, and wiped.
+    answer: Zeroizing<Vec<u8>>,
     /// The command that it answers.
     asked: u16,
     trace: ReaderTrace,
+}
+
+/// Without the answer, which may be a template.
+impl<W, D, R> fmt::Debug for BmLite<W, D, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BmLite")
+            .field("started", &self.started)
+            .field("answer", &self.answer.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<W: Wire, D: DelayNs> BmLite<W, D> {
@@ -109,7 +121,7 @@ impl<W: Wire, D: DelayNs, R: OutputPin> BmLite<W, D, R> {
             started: false,
             enrolment: None,
             budget_us: 0,
-            answer: Vec::new(),
+            answer: Zeroizing::new(Vec::with_capacity(ANSWER_MAX)),
             asked: 0,
             trace: ReaderTrace::default(),
         }
@@ -179,7 +191,7 @@ impl<W: Wire, D: DelayNs, R: OutputPin> BmLite<W, D, R> {
 
     /// Takes the packets of an answer, and acknowledges each.
     fn receive(&mut self, limit_us: u32) -> Result<(), ReaderError> {
-        self.answer.clear();
+        self.answer.zeroize();
         let mut expected = 1;
         loop {
             let limit_us = if expected == 1 {
@@ -187,7 +199,7 @@ impl<W: Wire, D: DelayNs, R: OutputPin> BmLite<W, D, R> {
             } else {
                 ACK_LIMIT_US
             };
-            let mut packet = [0; PACKET_MAX];
+            let mut packet = Zeroizing::new([0; PACKET_MAX]);
             let length = self.receive_packet(&mut packet, limit_us)?;
             let followed = packet.get(..length).unwrap_or_default();
             let (number, count, bytes) =

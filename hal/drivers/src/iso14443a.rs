@@ -6,6 +6,8 @@
 //! A number is returned only when the card's own check byte (BCC) was right, a card answered to a
 //! SELECT with exactly that number, and the answer's `CRC_A` was right.
 
+use core::fmt;
+
 use heapless::Vec;
 use platen_hal::{CardUid, ReaderError, TraceEvent};
 
@@ -27,8 +29,8 @@ const HLTA: [u8; 4] = [0x50, 0x00, 0x57, 0xcd]; // with CRC_A
 const SAK_ISO_DEP: u8 = 0x20;
 const UID_BITS: u8 = 32; // of one level
 
-/// A frame for the card.
-#[derive(Clone, Copy, Debug)]
+/// A frame for the card. `Debug` hides its bytes: a selection says the card's number.
+#[derive(Clone, Copy)]
 pub struct Frame<'a> {
     /// The bytes, at most [`FRAME_MAX`].
     pub bytes: &'a [u8],
@@ -38,6 +40,17 @@ pub struct Frame<'a> {
     pub align: u8,
     /// How long the card may take to begin its answer, in microseconds.
     pub limit_us: u32,
+}
+
+impl fmt::Debug for Frame<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("bytes", &self.bytes.len())
+            .field("last_bits", &self.last_bits)
+            .field("align", &self.align)
+            .field("limit_us", &self.limit_us)
+            .finish()
+    }
 }
 
 impl<'a> Frame<'a> {
@@ -64,8 +77,8 @@ pub enum Clash {
     Unknown,
 }
 
-/// What came back.
-#[derive(Clone, Debug)]
+/// What came back. `Debug` hides its bytes.
+#[derive(Clone)]
 pub struct Reply {
     /// Received bytes, the first one aligned as asked for.
     pub bytes: Vec<u8, FRAME_MAX>,
@@ -75,6 +88,17 @@ pub struct Reply {
     pub clash: Clash,
     /// Time waited for it, in microseconds, as far as the driver knows.
     pub took_us: u32,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("bytes", &self.bytes.len())
+            .field("last_bits", &self.last_bits)
+            .field("clash", &self.clash)
+            .field("took_us", &self.took_us)
+            .finish()
+    }
 }
 
 /// A reader chip that exchanges frames. `None` means that no card answered in time.

@@ -3,6 +3,8 @@
 //! messaging) that the card writes into its NDEF file at each reading. Source: NXP AN12196
 //! rev. 1.5. Not read: messages of the LRP mode, encrypted file data.
 
+use core::fmt;
+
 use crate::aes128::{AesKey, Block, same};
 use crate::desfire::ev2;
 use crate::isodep::{ANSWER_MAX, Answer, CardChannel};
@@ -23,11 +25,17 @@ const PICC_DATA_TAG: u8 = 0xc7;
 /// Starts what the session's MAC key is made of (AN12196 §3.3): counter 1, key length 128 bits.
 const MAC_KEY_LABEL: [u8; 6] = [0x3c, 0xc3, 0x00, 0x01, 0x00, 0x80];
 
-/// A message that the card's key confirms.
-#[derive(Debug, Eq, PartialEq)]
+/// A message that the card's key confirms. `Debug` hides it.
+#[derive(Eq, PartialEq)]
 pub(crate) struct Sun {
     pub(crate) uid: [u8; 7],
     pub(crate) counter: u32,
+}
+
+impl fmt::Debug for Sun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sun")
+    }
 }
 
 /// Opens the NDEF application.

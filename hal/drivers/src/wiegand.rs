@@ -10,6 +10,8 @@
 pub mod format;
 pub mod record;
 
+use core::fmt;
+
 use thiserror::Error;
 
 /// Most bits of a frame.
@@ -74,8 +76,8 @@ impl Frame {
 }
 
 /// Hides the bits: they are a card's number.
-impl core::fmt::Debug for Frame {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Frame({} bits)", self.length)
     }
 }
@@ -115,8 +117,8 @@ pub struct WiegandCounters {
     pub glitches: u64,
 }
 
-/// Puts frames together.
-#[derive(Clone, Debug, Default)]
+/// Puts frames together. `Debug` hides their bits.
+#[derive(Clone, Default)]
 pub struct Decoder {
     /// The line that is low, and since when.
     low: Option<(Line, u64)>,
@@ -128,6 +130,16 @@ pub struct Decoder {
     length: u8,
     spoiled: Option<FrameError>,
     counters: WiegandCounters,
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("length", &self.length)
+            .field("spoiled", &self.spoiled)
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Decoder {

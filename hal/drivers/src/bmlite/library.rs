@@ -6,6 +6,7 @@ use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::OutputPin;
 use platen_hal::ReaderError;
 use platen_hal::finger::TEMPLATE_MAX;
+use zeroize::Zeroize as _;
 
 use super::message::{COUNT, DATA, Request};
 use super::wire::Wire;
@@ -63,6 +64,13 @@ impl<W: Wire, D: DelayNs, R: OutputPin> BmLite<W, D, R> {
         self.begin(TEMPLATE_BUDGET_US)?;
         self.wants_used(slot)?;
         self.must(Request::Load(slot))?;
+        let template = self.upload();
+        self.answer.zeroize(); // also what came of one that failed
+        template
+    }
+
+    /// The template in the module's memory.
+    fn upload(&mut self) -> Result<Vec<u8>, ReaderError> {
         match self.must(Request::Upload)?.get(DATA) {
             Some(template) if (1..=TEMPLATE_MAX).contains(&template.len()) => Ok(template.to_vec()),
             _ => Err(garbled("no template has this length")),

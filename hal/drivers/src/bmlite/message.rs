@@ -9,6 +9,8 @@
 //! There is no request here that moves a picture of a finger: IMAGE is only told to EXTRACT, and what
 //! is not in [`Request`] can't be sent.
 
+use core::fmt;
+
 use heapless::Vec;
 
 /// Longest packet.
@@ -58,8 +60,8 @@ pub(super) const RESULT: u16 = 0x2001;
 pub(super) const COUNT: u16 = 0x2002;
 pub(super) const VERSION: u16 = 0x6003;
 
-/// What the driver asks for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What the driver asks for. `Debug` hides templates.
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub enum Request<'a> {
     /// The module's version.
     Version,
@@ -97,6 +99,15 @@ pub enum Request<'a> {
 
 /// A message's beginning; only a template's bytes may follow.
 pub type Head = Vec<u8, 24>;
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Download(template) => write!(f, "Download({} bytes)", template.len()),
+            _ => write!(f, "Request({:#06x})", self.command()),
+        }
+    }
+}
 
 impl<'a> Request<'a> {
     /// The command's number.
@@ -249,9 +260,15 @@ fn argument(bytes: &[u8]) -> Option<(Argument<'_>, &[u8])> {
     Some(((u16::from_le_bytes([*a0, *a1]), data), rest))
 }
 
-/// The arguments of an answer.
-#[derive(Clone, Copy, Debug)]
+/// The arguments of an answer. `Debug` hides them: one may be a template.
+#[derive(Clone, Copy)]
 pub struct Arguments<'a>(&'a [u8]);
+
+impl fmt::Debug for Arguments<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Arguments({} bytes)", self.0.len())
+    }
+}
 
 impl<'a> Arguments<'a> {
     /// The data of the first argument with this number.

@@ -5,6 +5,8 @@
 //! A wire moves bytes and says when there are some; it never waits. The driver waits, with limits,
 //! [`Wire::PAUSE_US`] before each look.
 
+use core::fmt;
+
 use embedded_hal::digital::InputPin;
 use embedded_hal::spi::SpiDevice;
 use embedded_io::{Read, ReadReady, Write};
@@ -94,10 +96,18 @@ impl<S: SpiDevice, I: InputPin> Wire for SpiWire<S, I> {
 }
 
 /// UART, 8N1.
-#[derive(Debug)]
 pub struct UartWire<P> {
     port: P,
     arrived: Vec<u8, { PACKET_MAX + CHUNK }>,
+}
+
+/// Without what has come, which may be a part of a template.
+impl<P> fmt::Debug for UartWire<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UartWire")
+            .field("arrived", &self.arrived.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<P: Read + ReadReady + Write> UartWire<P> {

@@ -6,6 +6,8 @@
 //! most significant byte first. The check is a sum of 16 bits, which two flipped bits can pass: what
 //! a finger or a template hangs on is asked for twice by the driver.
 
+use core::fmt;
+
 use heapless::Vec;
 
 /// Longest content: a data packet of the largest size (`SetSysPara` 6, value 3).
@@ -44,8 +46,8 @@ impl Kind {
 /// What a packet carries.
 pub type Content = Vec<u8, CONTENT_MAX>;
 
-/// What came.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// What came. `Debug` hides what a packet carries, which may be a part of a template.
+#[derive(Clone, Eq, PartialEq)]
 #[expect(
     clippy::large_enum_variant,
     reason = "nothing is allocated here, and few exist at once"
@@ -55,6 +57,15 @@ pub enum Incoming {
     Packet(Kind, Content),
     /// No packet by the rules.
     Damaged(&'static str),
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Packet(kind, content) => write!(f, "Packet({kind:?}, {} bytes)", content.len()),
+            Self::Damaged(cause) => write!(f, "Damaged({cause:?})"),
+        }
+    }
 }
 
 /// The packet for `content`. `None` when it is longer than [`CONTENT_MAX`].
@@ -76,10 +87,17 @@ pub fn packet(address: u32, kind: Kind, content: &[u8]) -> Option<Vec<u8, PACKET
 }
 
 /// Puts packets together from bytes as they come; bytes before a start code are skipped.
-#[derive(Clone, Debug)]
+/// `Debug` hides them.
+#[derive(Clone)]
 pub struct Decoder {
     address: u32,
     bytes: Vec<u8, PACKET_MAX>,
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Decoder({} bytes)", self.bytes.len())
+    }
 }
 
 impl Decoder {

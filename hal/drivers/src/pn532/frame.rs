@@ -5,6 +5,8 @@
 //! Pure: bytes in, frames out. The check is one sum of 8 bits, which two flipped bits can pass:
 //! what matters more than a poll is asked for twice by the driver.
 
+use core::fmt;
+
 use heapless::Vec;
 
 /// Longest body, command or answer code included (§6.2.1.2).
@@ -27,8 +29,8 @@ const FROM_CHIP: u8 = 0xd5;
 const SYNTAX_ERROR: u8 = 0x7f; // alone, in the place of TFI
 const NORMAL_MAX: usize = 254; // body; one more is TFI
 
-/// What came from the chip.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// What came from the chip. `Debug` hides answers: they say the numbers of cards.
+#[derive(Clone, Eq, PartialEq)]
 #[expect(
     clippy::large_enum_variant,
     reason = "nothing is allocated here, and few exist at once"
@@ -44,6 +46,18 @@ pub enum Incoming {
     Answer(Body),
     /// No frame by the rules.
     Damaged(&'static str),
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ack => f.write_str("Ack"),
+            Self::Nack => f.write_str("Nack"),
+            Self::SyntaxError => f.write_str("SyntaxError"),
+            Self::Answer(body) => write!(f, "Answer({} bytes)", body.len()),
+            Self::Damaged(cause) => write!(f, "Damaged({cause:?})"),
+        }
+    }
 }
 
 /// The frame for a command: a normal one, or an extended one where it is longer. `None` when it is
@@ -72,13 +86,14 @@ pub fn command(body: &[u8]) -> Option<Vec<u8, FRAME_MAX>> {
 }
 
 /// Puts frames together from bytes as they come; bytes before a start code are skipped.
-#[derive(Clone, Debug, Default)]
+/// `Debug` hides them.
+#[derive(Clone, Default)]
 pub struct Decoder {
     state: State,
     content: Vec<u8, { BODY_MAX + 1 }>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 enum State {
     /// Looking for 00.
     #[default]
@@ -98,6 +113,12 @@ enum State {
     ContentCheck,
     /// Behind a frame: its postamble is no beginning of a start code.
     Postamble,
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Decoder({} bytes)", self.content.len())
+    }
 }
 
 impl Decoder {

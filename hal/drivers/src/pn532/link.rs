@@ -5,7 +5,7 @@
 //! A link moves frames and says when there is one; it never waits. The driver waits, with limits,
 //! [`Link::PAUSE_US`] before each access.
 
-use core::mem;
+use core::{fmt, mem};
 
 use embedded_hal::i2c::I2c;
 use embedded_hal::spi::{Operation, SpiDevice};
@@ -164,13 +164,22 @@ impl<B: I2c> Link for I2cLink<B> {
 }
 
 /// UART, 115200 baud 8N1.
-#[derive(Debug)]
 pub struct HsuLink<P> {
     port: P,
     decoder: Decoder,
     complete: Option<Incoming>,
     /// Came behind `complete`: an answer can follow its ACK in one go.
     rest: Vec<u8, HSU_CHUNK>,
+}
+
+/// Without what has come: it says the numbers of cards.
+impl<P> fmt::Debug for HsuLink<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HsuLink")
+            .field("complete", &self.complete)
+            .field("rest", &self.rest.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<P: Read + ReadReady + Write> HsuLink<P> {

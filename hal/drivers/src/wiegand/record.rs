@@ -19,6 +19,8 @@
 //! Everything else that is missing or comes twice makes the frame one that lost edges, and so does a
 //! second rise behind a whole pulse.
 
+use core::fmt;
+
 use heapless::Vec;
 
 use super::{Decoder, Edge, FrameError, GAP_NS, Line, Outcome, WiegandCounters};
@@ -36,8 +38,9 @@ pub struct NumberedEdge {
     pub number: u32,
 }
 
-/// Collects edges until the lines are silent, then decodes them.
-#[derive(Clone, Debug)]
+/// Collects edges until the lines are silent, then decodes them. `Debug` hides them: they are a card's
+/// number.
+#[derive(Clone)]
 pub struct Recorder {
     decoder: Decoder,
     edges: Vec<NumberedEdge, EDGES_MAX>,
@@ -55,6 +58,15 @@ pub struct Recorder {
     merged: u64,
     /// The line whose last edge was such a pulse.
     merged_last: Option<Line>,
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder")
+            .field("edges", &self.edges.len())
+            .field("merged", &self.merged)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Recorder {

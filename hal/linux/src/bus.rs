@@ -8,19 +8,18 @@
 //! newest only.
 
 mod owner;
-mod teller;
-mod watchdog;
 
 use std::error::Error;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use platen_hal::{CardReader, DeviceEvent, PanelSignal, ReaderTrace};
 
 use self::owner::{Driver, Owner};
-use self::teller::Teller;
+use crate::owner::teller::Teller;
+use crate::owner::watchdog::{self, Calls, HUNG};
 use crate::owner::{BoundedThread, Stop, lock};
 
 pub use crate::owner::END_LIMIT;
@@ -75,8 +74,7 @@ struct Shared {
     state: Mutex<BusState>,
     signal: Mutex<Option<PanelSignal>>,
     reopen: AtomicBool,
-    /// Odd while the owner is inside a call of its driver; grows by two with each.
-    calls: AtomicU64,
+    calls: Calls,
 }
 
 /// Starts the threads on a reader that is open. `events` takes an event or refuses it (false) at
@@ -135,7 +133,11 @@ where
         watchdog: None,
     };
     let (watched, told) = (Arc::clone(&shared), Arc::clone(&teller));
-    let watchdog = move || watchdog::watch(&watched, &told);
+    let watchdog = move || {
+        watchdog::watch(&watched.calls, &watched.stop, &told, |first| {
+            watched.hung(first);
+        });
+    };
     handle.watchdog = Some(BoundedThread::spawn(format!("watch {name}"), watchdog)?);
     let owner = Owner::new(driver, interval, teller, shared);
     handle.owner = Some(BoundedThread::spawn(format!("bus {name}"), move || {
@@ -172,6 +174,18 @@ impl BusHandle {
     /// Shows `signal` with the reader's own lamp, where it has one, before its next look.
     pub fn show(&self, signal: PanelSignal) {
         *lock(&self.shared.signal) = Some(signal);
+    }
+}
+
+impl Shared {
+    /// A call does not return; `first` is true at the first look that finds it so.
+    fn hung(&self, first: bool) {
+        if first {
+            let mut state = lock(&self.state);
+            state.running = false;
+            state.hangs += 1;
+            state.cause = Some(HUNG.to_owned());
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The thread that owns a fingerprint sensor: looks at its surface at an interval, turns looks into
 //! touches, notices a sensor that is gone and starts it again until it is back. Between two looks it
-//! does what others ask of it: enrol, verify, list, delete, templates out and in.
+//! does what others ask of it: enrol, verify, list, delete, templates out and in. A second thread, the
+//! watchdog, tells of a call that the kernel does not return from.
 //!
 //! Events go to a sink that must not block. When it takes none: a touch is dropped and counted (the
 //! person touches again); the sensor's state is kept and offered again, newest only. Templates pass
 //! through; they are kept nowhere and never shown.
 
+mod noise;
 mod owner;
 mod request;
 mod touch;
@@ -17,7 +19,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use platen_hal::{DeviceEvent, FingerprintSensor, ReaderTrace, SensorFacts};
+use platen_hal::{DeviceEvent, FingerprintSensor, ReaderError, ReaderTrace, SensorFacts};
 use thiserror::Error;
 
 pub use self::request::{FingerReply, FingerRequest};
@@ -25,7 +27,9 @@ pub use self::request::{FingerReply, FingerRequest};
 use self::owner::Owner;
 use self::request::Job;
 use crate::bus::OpenError;
-use crate::owner::{BoundedThread, lock};
+use crate::owner::teller::Teller;
+use crate::owner::watchdog::{self, Calls, HUNG};
+use crate::owner::{BoundedThread, Stop, lock};
 
 pub use crate::owner::END_LIMIT;
 
@@ -59,6 +63,8 @@ pub struct FingerState {
     pub requests: u64,
     /// Requests that failed, were given up, or that nobody waited for any more.
     pub requests_failed: u64,
+    /// Calls that did not return within the limits of [`FingerprintSensor`].
+    pub hangs: u64,
     /// What the driver saw.
     pub trace: ReaderTrace,
 }
@@ -75,15 +81,16 @@ pub enum FingerRefusal {
     Ended,
 }
 
-/// Owns the thread; dropping it stops the thread, within [`END_LIMIT`]. One that is moving a template
+/// Owns the threads; dropping it stops them, within [`END_LIMIT`]. One that is moving a template
 /// is left behind.
 #[derive(Debug)]
 pub struct FingerHandle {
     part: &'static str,
     name: String,
     shared: Arc<Shared>,
-    /// Waited for when it has been told to stop.
-    _thread: BoundedThread,
+    /// Both are waited for when they have been told to stop.
+    watchdog: Option<BoundedThread>,
+    owner: Option<BoundedThread>,
 }
 
 #[derive(Debug, Default)]
@@ -91,6 +98,9 @@ struct Shared {
     inbox: Mutex<Inbox>,
     wake: Condvar,
     state: Mutex<FingerState>,
+    calls: Calls,
+    /// The watchdog's end; the owner's is in the inbox.
+    unwatched: Stop,
 }
 
 #[derive(Debug, Default)]
@@ -148,14 +158,27 @@ where
     E: FnMut(DeviceEvent) -> bool + Send + 'static,
 {
     let shared = Arc::<Shared>::default();
-    let owner = Owner::new(sensor, open, name, events, interval, Arc::clone(&shared));
-    let thread = BoundedThread::spawn(format!("finger {name}"), move || owner.run())?;
-    Ok(FingerHandle {
+    let teller = Arc::new(Mutex::new(Teller::new(name, events)));
+    // Dropped when no owner comes to be: ends the watchdog.
+    let mut handle = FingerHandle {
         part,
         name: name.to_owned(),
-        shared,
-        _thread: thread,
-    })
+        shared: Arc::clone(&shared),
+        watchdog: None,
+        owner: None,
+    };
+    let (watched, told) = (Arc::clone(&shared), Arc::clone(&teller));
+    let watchdog = move || {
+        watchdog::watch(&watched.calls, &watched.unwatched, &told, |first| {
+            watched.hung(first);
+        });
+    };
+    handle.watchdog = Some(BoundedThread::spawn(format!("watch {name}"), watchdog)?);
+    let owner = Owner::new(sensor, open, teller, interval, shared);
+    handle.owner = Some(BoundedThread::spawn(format!("finger {name}"), move || {
+        owner.run();
+    })?);
+    Ok(handle)
 }
 
 impl FingerHandle {
@@ -178,7 +201,8 @@ impl FingerHandle {
     }
 
     /// Asks for something; the replies come to the receiver, the last one tells how it ended.
-    /// Dropping the receiver gives an enrolment or a verification up.
+    /// Dropping the receiver gives an enrolment up at its next step. A verification has no steps: it
+    /// goes on until a finger came, or for [`PATIENCE`].
     ///
     /// # Errors
     /// [`FingerRefusal`].
@@ -188,8 +212,8 @@ impl FingerHandle {
         Ok(receiver)
     }
 
-    /// As [`FingerHandle::ask`], with the replies to a sink that must not block. One that takes no
-    /// reply (false) gives the request up.
+    /// As [`FingerHandle::ask`], with the replies to a sink that must not block. One that does not take
+    /// a step (false) gives the enrolment up.
     ///
     /// # Errors
     /// [`FingerRefusal`].
@@ -213,6 +237,7 @@ impl FingerHandle {
 impl Drop for FingerHandle {
     fn drop(&mut self) {
         lock(&self.shared.inbox).stop = true;
+        self.shared.unwatched.set();
         self.shared.wake.notify_all();
     }
 }
@@ -241,6 +266,22 @@ impl Shared {
     /// The requests that wait, when none can be served.
     fn jobs(&self) -> VecDeque<Job> {
         std::mem::take(&mut lock(&self.inbox).jobs)
+    }
+
+    /// A call does not return; `first` is true at the first look that finds it so. What waits behind it
+    /// is refused; the request that hangs is answered when its call returns.
+    fn hung(&self, first: bool) {
+        for mut job in self.jobs() {
+            let cause = "sensor is gone";
+            job.reply(FingerReply::Failed(ReaderError::Gone { cause }));
+            lock(&self.state).requests_failed += 1;
+        }
+        if first {
+            let mut state = lock(&self.state);
+            state.running = false;
+            state.hangs += 1;
+            state.cause = Some(HUNG.to_owned());
+        }
     }
 
     /// The thread ends: whoever still waits for a reply hears that there is none.

@@ -2,6 +2,9 @@
 //! A thread that owns a part, and the way to end it: waits that end with the wish to stop, an end
 //! that is not waited for for ever, and pauses between tries that grow.
 
+pub(crate) mod teller;
+pub(crate) mod watchdog;
+
 use std::convert::Infallible;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};

@@ -3,14 +3,12 @@
 //! serial port, a pseudo-terminal with the sensor's model at its other end.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-use std::fs::File;
-use std::io;
-use std::os::fd::OwnedFd;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+mod far_end;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use embedded_io::{ErrorType, Read, ReadReady, Write};
@@ -22,8 +20,8 @@ use platen_hal_linux::finger::{self, FingerRefusal, REQUESTS_MAX};
 use platen_hal_linux::{FingerHandle, FingerReply, FingerRequest, FingerState, SerialPort};
 use platen_hal_sim::ef01::PortFailed;
 use platen_hal_sim::{BmLiteSetup, BmLiteSpi, Ef01Setup, Ef01Uart, Fault, FingerField, SimDelay};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use self::far_end::FarEnd;
 
 const INTERVAL: Duration = Duration::from_millis(20);
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -367,10 +365,28 @@ fn nothing_of_a_template_is_shown() {
     assert_eq!(shown, "PutTemplate(1, 2 bytes)");
 }
 
-/// A port under which the driver meets a bug when it is told to.
+/// A port under which the driver meets a bug, or a system that does not return, when it is told to.
 struct Buggy {
     port: Ef01Uart,
     bug: Arc<AtomicBool>,
+    hold: Arc<Hold>,
+}
+
+/// Holds calls up while it is set, and counts those that it held.
+#[derive(Default)]
+struct Hold(Mutex<bool>, Condvar, AtomicU32);
+
+impl Hold {
+    fn set(&self, held: bool) {
+        *self.0.lock().unwrap() = held;
+        self.1.notify_all();
+    }
+
+    fn pass(&self) {
+        let held = self.0.lock().unwrap();
+        self.2.fetch_add(u32::from(*held), Ordering::Relaxed);
+        drop(self.1.wait_while(held, |held| *held).unwrap());
+    }
 }
 
 impl ErrorType for Buggy {
@@ -380,6 +396,7 @@ impl ErrorType for Buggy {
 impl Write for Buggy {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, PortFailed> {
         assert!(!self.bug.swap(false, Ordering::Relaxed), "a bug");
+        self.hold.pass();
         self.port.write(bytes)
     }
 
@@ -408,6 +425,7 @@ fn a_bug_of_the_driver_costs_no_more_than_a_start() {
     let port = Buggy {
         port: Ef01Uart::new(&field, Ef01Setup::r503()),
         bug: Arc::clone(&bug),
+        hold: Arc::default(),
     };
     let sensor = Box::new(Ef01::new(port, SimDelay::default()));
     let (sender, events) = sync_channel(16);
@@ -420,71 +438,85 @@ fn a_bug_of_the_driver_costs_no_more_than_a_start() {
     assert_eq!(next(&events), touch(Some(3)));
 }
 
-/// The sensor at the far end of a serial port; dropping it pulls the plug.
-struct FarEnd {
-    path: PathBuf,
-    stop: Option<SyncSender<()>>,
-    thread: Option<JoinHandle<()>>,
+/// A sensor that runs, and what holds its calls up.
+fn held_rig() -> (Rig, Arc<Hold>) {
+    let field = FingerField::new();
+    let hold = Arc::<Hold>::default();
+    let port = Buggy {
+        port: Ef01Uart::new(&field, Ef01Setup::r503()),
+        bug: Arc::default(),
+        hold: Arc::clone(&hold),
+    };
+    let sensor = Box::new(Ef01::new(port, SimDelay::default()));
+    let (sender, events) = sync_channel(16);
+    let finger = finger::spawn(sensor, "door", sink(sender), INTERVAL).unwrap();
+    let rig = Rig {
+        field,
+        finger,
+        events,
+    };
+    assert_eq!(rig.event(), back());
+    (rig, hold)
 }
 
-fn pair() -> (OwnedFd, PathBuf) {
-    let near = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&near).unwrap();
-    unlockpt(&near).unwrap();
-    let name = ptsname(&near, Vec::new()).unwrap();
-    (near, PathBuf::from(name.into_string().unwrap()))
+#[test]
+fn a_call_that_hangs_is_told_and_refuses_what_waits_until_it_returns() {
+    let (rig, hold) = held_rig();
+    rig.field.teach(3, 1);
+    hold.set(true);
+    let event = rig.event();
+    assert!(
+        matches!(&event, DeviceEvent::ReaderGone { cause, .. } if cause.contains("call")),
+        "{event:?}"
+    );
+    rig.await_state(|state| !state.running && state.hangs == 1 && state.cause.is_some());
+    let reply = rig.answer(FingerRequest::Slots);
+    assert!(
+        matches!(reply, FingerReply::Failed(ReaderError::Gone { .. })),
+        "{reply:?}"
+    );
+    rig.field.lay(1);
+    hold.set(false);
+    assert_eq!(rig.event(), back());
+    assert_eq!(rig.event(), touch(Some(3)));
+    rig.await_state(|state| state.running && state.cause.is_none());
 }
 
-impl FarEnd {
-    fn new(field: &FingerField) -> Self {
-        let (near, path) = pair();
-        let (stop, stopped) = sync_channel(0);
-        let sensor = Ef01Uart::new(field, Ef01Setup::r503());
-        let thread = std::thread::spawn(move || pump(File::from(near), sensor, &stopped));
-        Self {
-            path,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
-    }
+#[test]
+fn a_sensor_that_hangs_does_not_hold_up_the_end() {
+    let (rig, hold) = held_rig();
+    hold.set(true);
+    await_that(|| hold.2.load(Ordering::Relaxed) > 0);
+    drop(rig.finger); // would wait for ever
+    hold.set(false);
+    // The thread that was left behind ends now, and its sink with it.
+    while rig.events.recv_timeout(DEADLINE).is_ok() {}
+    assert_eq!(rig.events.try_recv(), Err(TryRecvError::Disconnected));
+}
 
-    fn sensor(&self) -> Ef01<SerialPort, Delay> {
-        let port = SerialPort::open(&self.path, platen_drivers::ef01::BAUD).unwrap();
-        Ef01::new(port, Delay)
+#[test]
+fn a_sensor_that_answers_nothing_but_nonsense_is_gone() {
+    for part in PARTS {
+        let rig = rig(part);
+        let (seed, per_mille) = (7, 400);
+        rig.field.set_fault(Fault::Garbled { seed, per_mille });
+        let event = rig.event();
+        assert!(matches!(event, DeviceEvent::ReaderGone { .. }), "{event:?}");
+        rig.field.set_fault(Fault::None);
+        assert_eq!(rig.event(), back());
     }
 }
 
-impl Drop for FarEnd {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        self.thread.take().unwrap().join().unwrap();
-    }
-}
-
-/// Carries bytes between the terminal and the model.
-fn pump(mut near: File, mut sensor: Ef01Uart, stopped: &Receiver<()>) {
-    let mut bytes = [0; 256];
-    while stopped.recv_timeout(Duration::ZERO) == Err(RecvTimeoutError::Timeout) {
-        let mut fds = [PollFd::new(&near, PollFlags::IN)];
-        let wait = Timespec::try_from(Duration::from_millis(1)).unwrap();
-        poll(&mut fds, Some(&wait)).unwrap();
-        if fds[0].revents().contains(PollFlags::IN)
-            && let Ok(count) = io::Read::read(&mut near, &mut bytes)
-        {
-            sensor.write_all(&bytes[..count]).unwrap();
-        }
-        while sensor.read_ready() == Ok(true) {
-            let count = sensor.read(&mut bytes).unwrap();
-            io::Write::write_all(&mut near, &bytes[..count]).unwrap();
-        }
-    }
+fn far_sensor(path: &Path) -> Ef01<SerialPort, Delay> {
+    let port = SerialPort::open(path, platen_drivers::ef01::BAUD).unwrap();
+    Ef01::new(port, Delay)
 }
 
 #[test]
 fn a_finger_is_enrolled_and_known_through_the_kernel_s_serial_port() {
     let field = FingerField::new();
-    let far = FarEnd::new(&field);
-    let mut sensor = far.sensor();
+    let far = FarEnd::new(Ef01Uart::new(&field, Ef01Setup::r503()));
+    let mut sensor = far_sensor(far.path());
     let facts = SensorFacts {
         capacity: 200,
         used: 0,
@@ -516,10 +548,10 @@ fn a_finger_is_enrolled_and_known_through_the_kernel_s_serial_port() {
 fn an_unplugged_port_is_opened_again() {
     let field = FingerField::new();
     field.teach(3, 1);
-    let first = FarEnd::new(&field);
+    let first = FarEnd::new(Ef01Uart::new(&field, Ef01Setup::r503()));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("serial0");
-    std::os::unix::fs::symlink(&first.path, &path).unwrap();
+    std::os::unix::fs::symlink(first.path(), &path).unwrap();
     let (sender, events) = sync_channel(16);
     let open: finger::OpenSensor = {
         let path = path.clone();
@@ -533,9 +565,9 @@ fn an_unplugged_port_is_opened_again() {
     assert_eq!(finger.part(), "ef01");
     drop(first);
     assert!(matches!(next(&events), DeviceEvent::ReaderGone { .. }));
-    let second = FarEnd::new(&field);
+    let second = FarEnd::new(Ef01Uart::new(&field, Ef01Setup::r503()));
     std::fs::remove_file(&path).unwrap();
-    std::os::unix::fs::symlink(&second.path, &path).unwrap();
+    std::os::unix::fs::symlink(second.path(), &path).unwrap();
     assert_eq!(next(&events), back());
     field.lay(1);
     assert_eq!(next(&events), touch(Some(3)));

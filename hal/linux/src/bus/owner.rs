@@ -10,8 +10,8 @@ use platen_drivers::{Debounce, Look};
 use platen_hal::{CardReader, CardUid, DeviceEvent, ReaderError};
 use platen_model::Chain;
 
-use super::teller::Teller;
-use super::{ABSENCE, OpenError, OpenReader, Shared};
+use super::{ABSENCE, CALL_LIMIT, OpenError, OpenReader, Shared};
+use crate::owner::teller::Teller;
 use crate::owner::{lock, looks_in};
 
 /// First pause before a reader that is gone is started again; it doubles from try to try.
@@ -126,9 +126,9 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
 
     /// Calls the driver, under the watchdog's eyes.
     fn call<T>(&mut self, work: impl FnOnce(&mut Driver) -> Result<T, Fault>) -> Result<T, Fault> {
-        self.shared.calls.fetch_add(1, Ordering::AcqRel);
-        let done = catch_unwind(AssertUnwindSafe(|| work(&mut self.driver)));
-        self.shared.calls.fetch_add(1, Ordering::AcqRel);
+        let driver = AssertUnwindSafe(|| work(&mut self.driver));
+        let calls = &self.shared.calls;
+        let done = calls.watched(CALL_LIMIT, || catch_unwind(driver));
         done.unwrap_or(Err(Fault::Bug))
     }
 

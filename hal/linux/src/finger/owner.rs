@@ -2,14 +2,19 @@
 //! The thread's life: open, start, look and serve, and again from the start when something is wrong.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use platen_hal::{DeviceEvent, EnrolStep, FingerLight, FingerLook, FingerprintSensor, ReaderError};
+use platen_model::Chain;
 
+use super::noise::Noise;
 use super::request::{FingerReply, FingerRequest, Job};
 use super::touch::{Told, Touches};
 use super::{ABSENCE, Next, OpenSensor, PATIENCE, Shared};
+use crate::bus::OpenError;
+use crate::lines::now_ns;
+use crate::owner::teller::Teller;
 use crate::owner::{Retry, lock, looks_in};
 
 /// Looks that must work before the pause between two starts is short again, so that a loose plug
@@ -19,8 +24,12 @@ const GOOD_LOOKS: u32 = 20;
 const RESTART_MAX: Duration = Duration::from_millis(1_500);
 /// Failed starts after which a sensor is opened anew, whatever its error was.
 const STARTS_MAX: u32 = 5;
-/// Garbled answers in a row that are a sensor that is gone.
-const GARBLED_MAX: u32 = 10;
+/// Limits of a sensor's calls ([`FingerprintSensor`]), after which the system hangs: of most of them,
+/// of a look and of what takes as long, and of a template's way.
+const CALL_LIMIT: Duration = Duration::from_secs(2);
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
+const TEMPLATE_LIMIT: Duration = Duration::from_secs(10);
+const BUG: &str = "the driver met a bug";
 
 /// An enrolment or a verification that is under way.
 struct Work {
@@ -34,18 +43,17 @@ struct Work {
 pub(super) struct Owner<E> {
     sensor: Option<Box<dyn FingerprintSensor>>,
     open: Option<OpenSensor>,
-    name: String,
-    events: E,
+    teller: Arc<Mutex<Teller<E>>>,
     interval: Duration,
     shared: Arc<Shared>,
     touches: Touches,
     work: Option<Work>,
     running: bool,
-    /// Whether the state last accepted by the sink was "running".
-    reported: Option<bool>,
     light: Option<FingerLight>,
     good_looks: u32,
-    garbled: u32,
+    /// When the last call began.
+    began_ns: u64,
+    noise: Noise,
     failed_starts: u32,
     retry: Retry,
 }
@@ -54,25 +62,23 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
     pub(super) fn new(
         sensor: Option<Box<dyn FingerprintSensor>>,
         open: Option<OpenSensor>,
-        name: &str,
-        events: E,
+        teller: Arc<Mutex<Teller<E>>>,
         interval: Duration,
         shared: Arc<Shared>,
     ) -> Self {
         Self {
             sensor,
             open,
-            name: name.to_owned(),
-            events,
+            teller,
             interval,
             shared,
             touches: Touches::new(looks_in(ABSENCE, interval)),
             work: None,
             running: false,
-            reported: None,
             light: None,
             good_looks: 0,
-            garbled: 0,
+            began_ns: 0,
+            noise: Noise::default(),
             failed_starts: 0,
             retry: Retry::default(),
         }
@@ -94,15 +100,27 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
         self.shared.end();
     }
 
-    /// Calls the driver. One with a bug must not cost the box its sensor.
+    /// Calls the driver, under the watchdog's eyes. One with a bug must not cost the box its sensor.
     fn call<T>(
         &mut self,
+        limit: Duration,
         work: impl FnOnce(&mut (dyn FingerprintSensor + 'static)) -> Result<T, ReaderError>,
     ) -> Result<T, ReaderError> {
         let sensor = self.sensor.as_mut().ok_or(ReaderError::Bus)?;
-        catch_unwind(AssertUnwindSafe(|| work(sensor.as_mut()))).unwrap_or(Err(ReaderError::Gone {
-            cause: "the driver met a bug",
-        }))
+        self.began_ns = now_ns();
+        let work = AssertUnwindSafe(|| work(sensor.as_mut()));
+        let done = self.shared.calls.watched(limit, || catch_unwind(work));
+        done.unwrap_or(Err(ReaderError::Gone { cause: BUG }))
+    }
+
+    fn open(&mut self) -> Result<(), OpenError> {
+        if let (None, Some(open)) = (&self.sensor, &mut self.open) {
+            let open = AssertUnwindSafe(open);
+            let calls = &self.shared.calls;
+            let opened = calls.watched(CALL_LIMIT, || catch_unwind(open));
+            self.sensor = Some(opened.unwrap_or_else(|_| Err(BUG.into()))?);
+        }
+        Ok(())
     }
 
     fn start(&mut self) -> Duration {
@@ -111,24 +129,15 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
             self.close();
         }
         self.failed_starts += 1;
-        if let (None, Some(open)) = (&self.sensor, &mut self.open) {
-            match open() {
-                Ok(sensor) => self.sensor = Some(sensor),
-                Err(error) => {
-                    let source = error.source().map(|source| format!(": {source}"));
-                    return self.gone(format!("{error}{}", source.unwrap_or_default()));
-                }
-            }
+        if let Err(error) = self.open() {
+            return self.gone(Chain(error.as_ref()).to_string());
         }
-        match self.call(FingerprintSensor::start) {
+        match self.call(CALL_LIMIT, FingerprintSensor::start) {
             Ok(facts) => {
-                let mut state = lock(&self.shared.state);
-                state.facts = Some(facts);
-                state.cause = None;
-                drop(state);
+                lock(&self.shared.state).facts = Some(facts);
                 self.running = true;
                 self.failed_starts = 0;
-                self.garbled = 0;
+                self.noise = Noise::default();
                 self.light = None;
                 self.show(FingerLight::Waiting)
             }
@@ -139,7 +148,12 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
     /// A sensor that can be opened again is let go, with everything it holds.
     fn close(&mut self) {
         if self.open.is_some() {
-            self.sensor = None;
+            let sensor = AssertUnwindSafe(|| self.sensor = None);
+            // One that panics while it is let go is gone as well.
+            let _ = self
+                .shared
+                .calls
+                .watched(CALL_LIMIT, || catch_unwind(sensor));
         }
     }
 
@@ -168,16 +182,19 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
 
     /// What an error of a look means: the pause that follows it.
     fn unclear(&mut self, error: &ReaderError) -> Duration {
-        self.garbled += 1;
         match error {
-            ReaderError::Garbled { .. } if self.garbled < GARBLED_MAX => self.interval,
+            ReaderError::Garbled { .. } if !self.noise.garbled(self.began_ns, now_ns()) => {
+                self.interval
+            }
             // A look that the sensor refuses is one that it can't serve: it is started anew.
             error => self.lost(error),
         }
     }
 
     fn looked(&mut self) {
-        self.garbled = 0;
+        self.noise = Noise::default();
+        // Also behind a call that hung.
+        lock(&self.teller).back();
         self.good_looks = self.good_looks.saturating_add(1);
         if self.good_looks >= GOOD_LOOKS {
             self.retry.reset();
@@ -188,7 +205,7 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
         if let Some(work) = self.work.take() {
             return self.work_on(work);
         }
-        match self.call(FingerprintSensor::identify) {
+        match self.call(LOOK_LIMIT, FingerprintSensor::identify) {
             Ok(look) => {
                 self.looked();
                 self.touched(look)
@@ -214,11 +231,8 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
     }
 
     fn tell(&mut self, slot: Option<u16>) {
-        let event = DeviceEvent::FingerPresented {
-            sensor: self.name.clone(),
-            slot,
-        };
-        let taken = (self.events)(event);
+        let mut teller = lock(&self.teller);
+        let taken = teller.finger(slot);
         let mut state = lock(&self.shared.state);
         if taken {
             state.touches += 1;
@@ -227,8 +241,8 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
         state.touches_dropped += 1;
         // A flood of touches is no flood of lines.
         if state.touches_dropped.is_power_of_two() {
-            log::warn!(device = self.name.as_str(), dropped = state.touches_dropped;
-                "touches dropped, nobody takes device events");
+            log::warn!(device = teller.name(), dropped = state.touches_dropped;
+                "touches dropped, they were not taken");
         }
     }
 
@@ -238,7 +252,7 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
             return self.interval;
         }
         self.light = Some(light);
-        match self.call(|sensor| sensor.light(light)) {
+        match self.call(CALL_LIMIT, |sensor| sensor.light(light)) {
             Err(error @ (ReaderError::Gone { .. } | ReaderError::Bus)) => self.lost(&error),
             // A light is not worth more.
             _ => self.interval,
@@ -265,7 +279,7 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
             self.work = Some(work);
             return self.show(FingerLight::Waiting);
         }
-        match self.call(|sensor| sensor.enrol(slot)) {
+        match self.call(CALL_LIMIT, |sensor| sensor.enrol(slot)) {
             Ok(step) => {
                 work.told(step);
                 self.work = Some(work);
@@ -281,7 +295,12 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
         if let FingerRequest::Light(light) = request {
             self.light = Some(*light);
         }
-        self.call(|sensor| match request {
+        let limit = match request {
+            FingerRequest::Template { .. } | FingerRequest::PutTemplate { .. } => TEMPLATE_LIMIT,
+            FingerRequest::DeleteAll => LOOK_LIMIT,
+            _ => CALL_LIMIT,
+        };
+        self.call(limit, |sensor| match request {
             FingerRequest::Slots => sensor.slots().map(FingerReply::Slots),
             FingerRequest::Delete { slot } => sensor.delete(*slot).map(done),
             FingerRequest::DeleteAll => sensor.delete_all().map(done),
@@ -306,7 +325,7 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
     }
 
     fn verify_on(&mut self, work: Work, slot: u16) -> Duration {
-        let result = self.call(|sensor| sensor.verify(slot));
+        let result = self.call(LOOK_LIMIT, |sensor| sensor.verify(slot));
         let (light, look) = match result {
             Ok(look @ FingerLook::Known { .. }) => (FingerLight::Good, look),
             Ok(look @ FingerLook::Unknown) => (FingerLight::Bad, look),
@@ -322,7 +341,7 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
     }
 
     fn enrol_on(&mut self, mut work: Work) -> Duration {
-        let step = match self.call(FingerprintSensor::enrol_on) {
+        let step = match self.call(LOOK_LIMIT, FingerprintSensor::enrol_on) {
             Ok(step) => step,
             Err(error) => return self.worked_badly(work, error),
         };
@@ -404,26 +423,21 @@ impl<E: FnMut(DeviceEvent) -> bool> Owner<E> {
     }
 
     /// Offers the sensor's state until it is taken.
-    fn report(&mut self) {
-        if self.reported == Some(self.running) {
-            return;
+    fn report(&self) {
+        if self.running {
+            return lock(&self.teller).back();
         }
-        let reader = self.name.clone();
-        let event = if self.running {
-            DeviceEvent::ReaderBack { reader }
-        } else {
-            let cause = lock(&self.shared.state).cause.clone().unwrap_or_default();
-            DeviceEvent::ReaderGone { reader, cause }
-        };
-        if (self.events)(event) {
-            self.reported = Some(self.running);
-        }
+        let cause = lock(&self.shared.state).cause.clone();
+        lock(&self.teller).gone(&cause.unwrap_or_default());
     }
 
     fn publish(&self) {
         let trace = self.sensor.as_ref().and_then(|sensor| sensor.trace());
         let mut state = lock(&self.shared.state);
         state.running = self.running;
+        if self.running {
+            state.cause = None;
+        }
         // One that was opened anew has seen nothing yet: what its predecessor saw stays.
         if let Some(trace) = trace.filter(|trace| trace.entries().next().is_some()) {
             state.trace.clone_from(trace);
@@ -456,7 +470,8 @@ mod tests {
         let port = Ef01Uart::new(field, Ef01Setup::r503());
         let sensor = Box::new(Ef01::new(port, SimDelay::default()));
         let shared = Arc::default();
-        let mut owner = Owner::new(Some(sensor), None, "door", |_| true, INTERVAL, shared);
+        let teller = Arc::new(Mutex::new(Teller::new("door", |_| true)));
+        let mut owner = Owner::new(Some(sensor), None, teller, INTERVAL, shared);
         owner.start();
         assert!(owner.running);
         owner
@@ -491,18 +506,5 @@ mod tests {
             let failed = FingerReply::Failed(ReaderError::Refused { cause });
             assert_eq!(replies.try_iter().last(), Some(failed));
         }
-    }
-
-    #[test]
-    fn a_sensor_that_answers_nothing_but_nonsense_is_gone() {
-        let field = FingerField::new();
-        let mut owner = owner(&field);
-        let (seed, per_mille) = (7, 400);
-        field.set_fault(platen_hal_sim::Fault::Garbled { seed, per_mille });
-        let looks = (1..).find(|_| {
-            owner.look();
-            !owner.running
-        });
-        assert!(looks.is_some_and(|looks| looks <= GARBLED_MAX));
     }
 }

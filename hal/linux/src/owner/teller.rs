@@ -4,7 +4,7 @@
 use platen_hal::{CardUid, DeviceEvent, Key, Proof};
 
 /// Tells a sink that may refuse.
-pub(super) struct Teller<E> {
+pub(crate) struct Teller<E> {
     name: String,
     events: E,
     running: bool,
@@ -17,7 +17,7 @@ pub(super) struct Teller<E> {
 }
 
 impl<E: FnMut(DeviceEvent) -> bool> Teller<E> {
-    pub(super) fn new(name: &str, events: E) -> Self {
+    pub(crate) fn new(name: &str, events: E) -> Self {
         Self {
             name: name.to_owned(),
             events,
@@ -29,31 +29,31 @@ impl<E: FnMut(DeviceEvent) -> bool> Teller<E> {
         }
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The reader answers.
-    pub(super) fn back(&mut self) {
+    /// The reader, or sensor, answers.
+    pub(crate) fn back(&mut self) {
         self.running = true;
         self.offer();
     }
 
-    /// The reader does not answer.
-    pub(super) fn gone(&mut self, cause: &str) {
+    /// It does not answer.
+    pub(crate) fn gone(&mut self, cause: &str) {
         self.running = false;
         cause.clone_into(&mut self.cause);
         self.offer();
     }
 
     /// Whether the reader's case is open; it is taken for closed before the first time.
-    pub(super) fn case(&mut self, open: Option<bool>) {
+    pub(crate) fn case(&mut self, open: Option<bool>) {
         self.open = open.or(self.open);
         self.offer();
     }
 
     /// Offers the reader's state until it is taken.
-    pub(super) fn offer(&mut self) {
+    pub(crate) fn offer(&mut self) {
         if self.told != Some(self.running) {
             let reader = self.name.clone();
             let event = if self.running {
@@ -76,13 +76,19 @@ impl<E: FnMut(DeviceEvent) -> bool> Teller<E> {
     }
 
     /// `false` when nobody takes it.
-    pub(super) fn tap(&mut self, uid: CardUid, proof: Proof) -> bool {
+    pub(crate) fn tap(&mut self, uid: CardUid, proof: Proof) -> bool {
         let reader = self.name.clone();
         (self.events)(DeviceEvent::CardPresented { reader, uid, proof })
     }
 
     /// `false` when nobody takes it.
-    pub(super) fn key(&mut self, key: Key) -> bool {
+    pub(crate) fn finger(&mut self, slot: Option<u16>) -> bool {
+        let sensor = self.name.clone();
+        (self.events)(DeviceEvent::FingerPresented { sensor, slot })
+    }
+
+    /// `false` when nobody takes it.
+    pub(crate) fn key(&mut self, key: Key) -> bool {
         let pad = self.name.clone();
         (self.events)(DeviceEvent::KeyPressed { pad, key })
     }

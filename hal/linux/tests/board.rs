@@ -466,3 +466,39 @@ fn a_keypad_has_a_line_for_each_row_and_column() {
     let told = problem(&format!("{}layout = [\"12\", \"3x\"]", pad(&[4, 5])));
     assert!(told.contains("line 6: `keypad.layout`"), "{told}");
 }
+
+#[test]
+fn a_keypad_whose_wires_could_give_no_key_is_refused() {
+    let pad = |row: &str, column: &str| {
+        let line = |more: &str| format!("{{ chip = \"/dev/gpiochip0\", line = {more} }}");
+        problem(&format!(
+            "name = \"x\"\n[keypad]\nbackend = \"linux\"\nlayout = [\"12\"]\n\
+             rows = [{}]\ncolumns = [{}, {column}]",
+            line(row),
+            line("1, bias = \"pull-up\"")
+        ))
+    };
+    let there = "{ chip = \"/dev/gpiochip0\", line = 2 }";
+    // A row is driven: nothing has to hold it.
+    let told = pad("0, bias = \"pull-up\"", there);
+    assert!(
+        told.contains("line 5: `keypad.rows.bias` is not known"),
+        "{told}"
+    );
+    let told = pad("0, active_low = true", there);
+    assert!(
+        told.contains("`keypad.rows` can't be `active_low`"),
+        "{told}"
+    );
+    let turned = "{ chip = \"/dev/gpiochip0\", line = 2, active_low = true }";
+    let told = pad("0", turned);
+    assert!(
+        told.contains("`keypad.columns` can't be `active_low`"),
+        "{told}"
+    );
+    let told = pad("0", "{ chip = \"/dev/gpiochip1\", line = 2 }");
+    assert!(
+        told.contains("`keypad.columns` are not all on one chip"),
+        "{told}"
+    );
+}

@@ -3,7 +3,7 @@
 
 use super::BoardError;
 use super::table::{Item, Table};
-use super::wiring::{Backend, InputPart, LinePart, backend, input, input_of, output};
+use super::wiring::{Backend, InputPart, LinePart, backend, input, input_of, output, output_of};
 
 /// Rows, and columns, of a pad.
 pub const KEYPAD_SIDE_MAX: usize = 8;
@@ -130,8 +130,9 @@ pub(super) fn read_keypad(mut table: Table<'_>) -> Result<KeypadPart, BoardError
         Some(item) => layout(item)?,
         None => LAYOUT.map(str::to_owned).to_vec(),
     };
-    let rows = lines(&mut table, "rows", backend)?;
-    let columns = lines(&mut table, "columns", backend)?;
+    let rows = lines(&mut table, "rows", |item| output_of(item, backend))?;
+    let columns = lines(&mut table, "columns", |item| input_of(item, backend))?;
+    wired(&table, &rows, &columns)?;
     if backend != Backend::Sim {
         let wide = layout.iter().map(|row| row.chars().count()).max();
         let size = format!("{} by {}", layout.len(), wide.unwrap_or(0));
@@ -146,7 +147,7 @@ pub(super) fn read_keypad(mut table: Table<'_>) -> Result<KeypadPart, BoardError
         name: name.unwrap_or_else(|| "keypad".to_owned()),
         line,
         backend,
-        rows: rows.into_iter().map(|input| input.line).collect(),
+        rows,
         columns,
         layout,
     })
@@ -168,14 +169,39 @@ fn layout(item: &Item<'_>) -> Result<Vec<String>, BoardError> {
     rows.iter().map(row).collect()
 }
 
-fn lines(
+/// Refuses lines that can be had, but on which no key would ever come.
+fn wired(table: &Table<'_>, rows: &[LinePart], columns: &[InputPart]) -> Result<(), BoardError> {
+    let first = columns.first().map(|column| &column.line.chip);
+    if columns
+        .iter()
+        .any(|column| Some(&column.line.chip) != first)
+    {
+        let problem = "are not all on one chip: their edges can't be waited for together";
+        return Err(table.wrong("columns", problem));
+    }
+    for (key, turned) in [
+        ("rows", rows.iter().any(|row| row.active_low)),
+        (
+            "columns",
+            columns.iter().any(|column| column.line.active_low),
+        ),
+    ] {
+        if turned {
+            let problem = "can't be `active_low`: a key pulls its column down to its row, which \
+                           is driven low";
+            return Err(table.wrong(key, problem));
+        }
+    }
+    Ok(())
+}
+
+fn lines<T>(
     table: &mut Table<'_>,
     key: &'static str,
-    backend: Backend,
-) -> Result<Vec<InputPart>, BoardError> {
+    line: impl Fn(&Item<'_>) -> Result<T, BoardError>,
+) -> Result<Vec<T>, BoardError> {
     let Some(item) = table.take(key) else {
         return Ok(Vec::new());
     };
-    let lines = item.list(KEYPAD_SIDE_MAX)?;
-    lines.iter().map(|item| input_of(item, backend)).collect()
+    item.list(KEYPAD_SIDE_MAX)?.iter().map(line).collect()
 }

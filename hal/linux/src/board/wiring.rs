@@ -181,13 +181,18 @@ pub(super) fn output(
     key: &'static str,
     backend: Backend,
 ) -> Result<Option<LinePart>, BoardError> {
-    let Some(item) = table.take(key) else {
-        return Ok(None);
-    };
+    table
+        .take(key)
+        .map(|item| output_of(&item, backend))
+        .transpose()
+}
+
+/// The output line that an item is.
+pub(super) fn output_of(item: &Item<'_>, backend: Backend) -> Result<LinePart, BoardError> {
     let mut inner = item.table()?;
-    let line = line(&item, &mut inner, backend)?;
+    let line = line(item, &mut inner, backend)?;
     inner.finish("an output line")?;
-    Ok(Some(line))
+    Ok(line)
 }
 
 /// An input line, if the table has it.

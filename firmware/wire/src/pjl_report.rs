@@ -43,12 +43,52 @@ pub enum Counted {
 }
 
 /// Whose JOB and EOJ commands stand around the job.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Frame {
     /// Ours.
     Own,
-    /// The job's own, with the name that its START told.
-    Foreign(Option<JobName>),
+    /// The job's own. It may have several jobs inside, each with an end: none is this job's.
+    Foreign,
+}
+
+/// Looks for PJL behind the job's head, where a second job could begin.
+#[derive(Debug, Default)]
+struct Inner {
+    /// Octets of [`UEL`] that have been met.
+    met: usize,
+    /// The job has begun: a UEL as its very first octets is its head.
+    begun: bool,
+    found: bool,
+}
+
+impl Inner {
+    fn pass(&mut self, mut octets: &[u8]) {
+        if !self.begun && !octets.is_empty() {
+            self.begun = true;
+            octets = octets.strip_prefix(UEL).unwrap_or(octets);
+        }
+        while !self.found {
+            if self.met == 0 {
+                let escape = octets.iter().position(|octet| UEL.first() == Some(octet));
+                octets = escape.map_or(&[], |at| octets.get(at..).unwrap_or_default());
+            }
+            let Some((octet, rest)) = octets.split_first() else {
+                return;
+            };
+            octets = rest;
+            self.step(*octet);
+        }
+    }
+
+    fn step(&mut self, octet: u8) {
+        match UEL.get(self.met) {
+            Some(wanted) if *wanted == octet => self.met += 1,
+            None if octet.is_ascii_whitespace() || octet == 0 => {}
+            None if octet == b'@' => self.found = true,
+            // The escape is nowhere else in a UEL.
+            _ => self.met = usize::from(UEL.first() == Some(&octet)),
+        }
+    }
 }
 
 /// One job as its printer tells of it.
@@ -57,6 +97,7 @@ pub struct JobReport {
     reader: AnswerReader,
     text: String,
     frame: Frame,
+    inner: Inner,
     language: Option<&'static str>,
     heard: Heard,
     /// The number of the last page told.
@@ -79,7 +120,7 @@ impl JobReport {
             Some(language_of(format)?)
         };
         let frame = if has_own_job(head) {
-            Frame::Foreign(None)
+            Frame::Foreign
         } else {
             Frame::Own
         };
@@ -87,6 +128,7 @@ impl JobReport {
             reader: AnswerReader::new(),
             text: format!("Platen {number}"),
             frame,
+            inner: Inner::default(),
             language,
             heard: Heard::Nothing,
             page: 0,
@@ -133,6 +175,19 @@ impl JobReport {
         closing
     }
 
+    /// Takes note of the job's own octets, in order from the first, as they go out.
+    pub fn pass(&mut self, octets: &[u8]) {
+        self.inner.pass(octets);
+    }
+
+    /// Whether the printer's word on the job's end is one: not when the job has its own JOB and EOJ
+    /// commands, or PJL in its middle. Which of the ends told would be the job's can't be known, and
+    /// whoever wrote the job could choose it.
+    #[must_use]
+    pub fn settles(&self) -> bool {
+        self.frame == Frame::Own && !self.inner.found
+    }
+
     /// Takes what the printer said. `true` when the job has come further by it.
     pub fn hear(&mut self, piece: &[u8]) -> bool {
         let mut moved = false;
@@ -142,10 +197,13 @@ impl JobReport {
         moved
     }
 
-    /// What has been heard.
+    /// What has been heard; of a job whose end can't be told no more than an echo.
     #[must_use]
     pub fn heard(&self) -> Heard {
-        self.heard
+        match self.settles() {
+            true => self.heard,
+            false => self.heard.min(Heard::Echo),
+        }
     }
 
     /// Impressions, once the printer has told of the end: before, more pages may come, and a printer
@@ -153,7 +211,7 @@ impl JobReport {
     /// that for languages whose pages they do not count.
     #[must_use]
     pub fn counted(&self) -> Option<Counted> {
-        if self.heard != Heard::End {
+        if self.heard() != Heard::End {
             return None;
         }
         let counted = match self.end {
@@ -178,7 +236,7 @@ impl JobReport {
                 false
             }
             Answer::Echo(words) if words == self.text => self.rise(Heard::Echo),
-            Answer::JobStart(facts) => self.begin(facts),
+            Answer::JobStart(facts) => self.is_this(&facts) && self.rise(Heard::Start),
             Answer::JobEnd(facts) => self.finish(&facts),
             Answer::JobCanceled(facts) => {
                 let canceler = facts.canceled.unwrap_or(Canceler::Device);
@@ -189,16 +247,6 @@ impl JobReport {
         }
     }
 
-    fn begin(&mut self, facts: JobFacts) -> bool {
-        match &mut self.frame {
-            Frame::Own if facts.name != Some(JobName::new(&self.text)) => return false,
-            Frame::Own => {}
-            Frame::Foreign(_) if self.heard >= Heard::Start => return false,
-            Frame::Foreign(name) => *name = facts.name,
-        }
-        self.rise(Heard::Start)
-    }
-
     fn finish(&mut self, facts: &JobFacts) -> bool {
         if !self.is_running(facts) {
             return false;
@@ -207,14 +255,13 @@ impl JobReport {
         self.rise(facts.canceled.map_or(Heard::End, ended_by))
     }
 
+    fn is_this(&self, facts: &JobFacts) -> bool {
+        self.frame == Frame::Own && facts.name == Some(JobName::new(&self.text))
+    }
+
     /// Whether a report of an end is about this job, and it has begun.
     fn is_running(&self, facts: &JobFacts) -> bool {
-        let own = match &self.frame {
-            Frame::Own => facts.name == Some(JobName::new(&self.text)),
-            // The name at the end is that of the EOJ command, which often has none.
-            Frame::Foreign(name) => facts.name.is_none() || facts.name == *name,
-        };
-        own && self.heard == Heard::Start
+        self.is_this(facts) && self.heard == Heard::Start
     }
 
     /// Pages count up, by two for a sheet with two sides, and begin anew with each copy or part.
@@ -260,7 +307,7 @@ fn language_of(format: &str) -> Option<&'static str> {
     row.map(|row| row.1)
 }
 
-/// Whether the job's own PJL at its start has a JOB command.
+/// Whether the job's own PJL at its start has a JOB command, or is too long to tell.
 fn has_own_job(head: &[u8]) -> bool {
     let head = head.get(..HEAD_OCTETS_MAX).unwrap_or(head);
     let Some(mut rest) = head.strip_prefix(UEL) else {
@@ -269,7 +316,7 @@ fn has_own_job(head: &[u8]) -> bool {
     loop {
         rest = rest.strip_prefix(UEL).unwrap_or(rest);
         let Some(end) = rest.iter().position(|octet| *octet == b'\n') else {
-            return false;
+            return rest.first().is_none_or(|octet| *octet == b'@');
         };
         let (line, after) = rest.split_at(end);
         let line = String::from_utf8_lossy(line).to_ascii_uppercase();
@@ -277,8 +324,10 @@ fn has_own_job(head: &[u8]) -> bool {
         if words.next() != Some("@PJL") {
             return false;
         }
-        if words.next() == Some("JOB") {
-            return true;
+        match words.next() {
+            Some("JOB") => return true,
+            Some("ENTER") => return false,
+            _ => {}
         }
         rest = after.get(1..).unwrap_or_default();
     }
@@ -443,19 +492,56 @@ mod tests {
     }
 
     #[test]
-    fn a_job_with_its_own_frame_ends_by_the_name_that_it_began_with() {
-        let head = b"\x1b%-12345X@PJL JOB\r\n";
-        let start = || {
-            let mut report = JobReport::new(1, head, "application/pdf").unwrap();
-            report.hear(&job("START", "own", ""));
-            report
-        };
-        let mut report = start();
-        assert!(!report.hear(&job("END", "another", "PAGES=9\r\n")));
-        assert!(report.hear(&job("END", "own", "PAGES=3\r\n")));
-        assert_eq!(report.counted(), Some(Counted::Job(3)));
-        let mut report = start();
-        assert!(report.hear(b"@PJL USTATUS JOB\r\nEND\r\nPAGES=3\r\n\x0c"));
+    fn a_job_with_its_own_frame_is_told_of_and_settled_by_none_of_its_ends() {
+        let padding = "@PJL COMMENT x\r\n".repeat(HEAD_OCTETS_MAX / 16);
+        for head in ["@PJL JOB\r\n", "@PJL SET QTY=2\r\n", &padding] {
+            let head = format!("\x1b%-12345X{head}");
+            let mut report = JobReport::new(1, head.as_bytes(), "application/pdf").unwrap();
+            for name in ["own", "Platen 1"] {
+                for event in ["START", "END", "CANCELED"] {
+                    let told = job(event, name, "PAGES=1\r\nRESULT=USER_CANCELED\r\n");
+                    assert!(!report.hear(&told), "{event}");
+                }
+                assert!(!report.hear(b"@PJL USTATUS JOB\r\nEND\r\nPAGES=3\r\n\x0c"));
+            }
+            assert!(!report.settles());
+            assert_eq!((report.heard(), report.counted()), (Heard::Nothing, None));
+        }
+    }
+
+    #[test]
+    fn an_end_that_the_job_itself_brings_about_settles_nothing() {
+        let bodies: [(&[u8], bool); 6] = [
+            (b"%PDF \x1b%-12345X", true),
+            (
+                b"\x1b%-12345X@PJL ENTER LANGUAGE=PDF\r\n%PDF\x1b%-12345X\r\n",
+                true,
+            ),
+            (b"%PDF @PJL \x1b%-12345Y@ \x1b\x1b%-1234@", true),
+            (b"%PDF \x1b%-12345X@PJL EOJ NAME=\"Platen 7\"\r\n", false),
+            (b"%PDF \x1b\x1b%-12345X\r\n\x1b%-12345X @PJL JOB\r\n", false),
+            (
+                b"\x1b%-12345X@PJL SET X=1\r\n\x1b%-12345X@PJL EOJ\r\n",
+                false,
+            ),
+        ];
+        for (body, settles) in bodies {
+            for size in [1, 3, 4096] {
+                let mut report = report();
+                // A head is not cut: it is in the first piece.
+                let head = usize::from(body.starts_with(UEL)) * UEL.len();
+                report.pass(&body[..head]);
+                body[head..]
+                    .chunks(size)
+                    .for_each(|piece| report.pass(piece));
+                report.hear(&job("START", "Platen 7", ""));
+                report.hear(&job("END", "Platen 7", "PAGES=1\r\n"));
+                let text = String::from_utf8_lossy(body);
+                assert_eq!(report.settles(), settles, "{text:?} by {size}");
+                assert_eq!(report.counted().is_some(), settles, "{text:?} by {size}");
+                assert_eq!(report.heard() == Heard::End, settles, "{text:?} by {size}");
+            }
+        }
     }
 
     #[test]

@@ -124,6 +124,65 @@ fn an_end_before_the_start_and_a_second_end_confirm_nothing_more() {
 }
 
 #[test]
+fn an_end_told_before_the_last_byte_confirms_nothing_and_ends_no_waiting() {
+    for reads_on in [true, false] {
+        let options = SocketOptions {
+            drain: if reads_on { LONG } else { options().drain },
+            ..options()
+        };
+        let (told, heard) = std::sync::mpsc::sync_channel(1);
+        let mut port = printer_with(options, move |mut stream| {
+            if !reads_on {
+                rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 4096).unwrap();
+            }
+            let mut head = [0; 1024];
+            let length = stream.read(&mut head).unwrap();
+            let name = name_of(&head[..length]);
+            let end = event("END", &name, "PAGES=1\r\n");
+            let both = [event("START", &name, ""), end].concat();
+            stream.write_all(&both).unwrap();
+            told.send(()).unwrap();
+            match reads_on {
+                true => drop(read_job(&mut stream)),
+                false => thread::park_timeout(LONG),
+            }
+        });
+        let sending = Sending {
+            format: "application/pdf".to_owned(),
+            ..Sending::default()
+        };
+        let mut session = port.open(&sending).unwrap();
+        session.send(b"%PDF-1.7").unwrap();
+        heard.recv_timeout(LONG).unwrap();
+        let piece = vec![b'%'; 1 << 16];
+        let sent = (0..16).try_for_each(|_| session.send(&piece));
+        let report = sent.and_then(|()| session.finish());
+        match (reads_on, report) {
+            (true, Ok(report)) => assert_eq!(report.confirmed_by, None),
+            (false, Err(PortError::Stalled { .. })) => {}
+            (_, other) => panic!("reads on: {reads_on}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_job_that_ends_itself_after_a_page_is_not_settled_by_that() {
+    let mut port = says(|name| {
+        let end = event("END", name, "PAGES=1\r\n");
+        [event("START", name, ""), end].concat()
+    });
+    let sending = Sending {
+        format: "application/pdf".to_owned(),
+        ..Sending::default()
+    };
+    let mut session = port.open(&sending).unwrap();
+    let trick = b"%PDF-1.7\x1b%-12345X@PJL EOJ NAME=\"Platen 1\"\r\n@PJL JOB\r\n%PDF-1.7";
+    session.send(trick).unwrap();
+    let report = session.finish().unwrap();
+    assert_eq!((report.impressions, report.confirmed_by), (None, None));
+}
+
+#[test]
 fn pages_are_worth_less_than_a_number_and_nothing_without_an_end() {
     let pages = |name: &str| {
         let pages = b"@PJL USTATUS PAGE\r\n1\r\n\x0c@PJL USTATUS PAGE\r\n2\r\n\x0c";

@@ -136,22 +136,26 @@ fn a_pjl_printer_confirms_sides_copies_and_pages_of_each_job() {
 }
 
 #[test]
-fn a_job_with_its_own_frame_is_confirmed_too() {
+fn jobs_in_one_frame_after_another_are_left_to_the_counter() {
     let bench = Bench::new();
-    let mut port = bench.socket(true);
-    let document = documents::pdf(2, Paper::A4);
-    let head = b"\x1b%-12345X@PJL JOB NAME=\"from a driver\"\r\n@PJL ENTER LANGUAGE=PDF\r\n";
-    let tail = b"\x1b%-12345X@PJL EOJ NAME=\"from a driver\"\r\n\x1b%-12345X";
-    let bytes = [head.as_slice(), &document, tail].concat();
-    let report = print(&mut port, PDF, &bytes).unwrap();
-    assert_eq!(report.impressions, Some(2));
-    assert_eq!(report.confirmed_by, Some(Confirmation::PjlJob));
+    let inner = |pages| {
+        let head = b"\x1b%-12345X@PJL JOB NAME=\"from a driver\"\r\n@PJL ENTER LANGUAGE=PDF\r\n";
+        let tail = b"\x1b%-12345X@PJL EOJ NAME=\"from a driver\"\r\n\x1b%-12345X";
+        [head, documents::pdf(pages, Paper::A4).as_slice(), tail].concat()
+    };
+    let bytes = [inner(2), inner(2)].concat();
+    let report = print(&mut bench.socket(true), PDF, &bytes).unwrap();
+    assert_eq!((report.impressions, report.confirmed_by), (None, None));
     let wire = String::from_utf8_lossy(&bench.wire(1)).into_owned();
     assert_eq!(
         wire.matches("@PJL JOB").count(),
-        1,
+        2,
         "no frame around a frame"
     );
+    let bench = Bench::new();
+    let report = print(&mut bench.with_agent(bench.socket(true)), PDF, &bytes).unwrap();
+    assert_eq!(report.impressions, Some(4));
+    assert_eq!(report.confirmed_by, Some(Confirmation::LifeCount));
 }
 
 #[test]

@@ -77,6 +77,8 @@ pub(super) struct SocketSession {
     watch: Watch,
     talk: usize,
     finished: bool,
+    /// The printer told of an end before it could have had the whole job.
+    early: bool,
     _in_job: InJob,
 }
 
@@ -105,6 +107,7 @@ impl SocketSession {
             watch,
             talk: 0,
             finished: false,
+            early: false,
             _in_job: InJob(Arc::clone(&port.in_job)),
         }
     }
@@ -124,6 +127,9 @@ impl PortSession for SocketSession {
                 self.feed(&opening)?;
             }
         }
+        if let Watch::On(report) = &mut self.watch {
+            report.pass(bytes);
+        }
         let taken = self.feed(bytes)?;
         self.octets += taken;
         Ok(())
@@ -135,13 +141,14 @@ impl PortSession for SocketSession {
     /// byte must do; without that the job is [`PortError::Stalled`]. A reset is
     /// [`PortError::Broken`]: what the printer had taken by then can't be told.
     fn finish(mut self: Box<Self>) -> Result<PortReport, PortError> {
+        self.early = self.heard() >= Heard::End;
         if let Watch::On(report) = &self.watch {
             let closing = report.closing();
             self.feed(&closing)?;
         }
         self.finished = true;
         self.await_report()?;
-        if self.heard() < Heard::End {
+        if !self.is_over() {
             self.close()?;
         }
         self.learn();
@@ -155,7 +162,7 @@ impl PortSession for SocketSession {
             _ => {}
         }
         let counted = match &self.watch {
-            Watch::On(report) => report.counted(),
+            Watch::On(report) if !self.early => report.counted(),
             _ => None,
         };
         let (impressions, confirmed_by) = match counted {
@@ -177,6 +184,16 @@ impl SocketSession {
             Watch::On(report) => report.heard(),
             _ => Heard::Nothing,
         }
+    }
+
+    /// The printer has told of the job's end, and has the whole job.
+    fn is_over(&self) -> bool {
+        self.heard() >= Heard::End && !self.early && unacknowledged(&self.stream) == Some(0)
+    }
+
+    /// Whether the printer tells of this job's end, if it tells of any.
+    fn is_told(&self) -> bool {
+        matches!(&self.watch, Watch::On(report) if report.settles())
     }
 
     fn is_canceled(&self) -> bool {
@@ -296,7 +313,7 @@ impl SocketSession {
         let talks = self.manners.talks.load(Ordering::Relaxed);
         let silent = self.manners.silent_jobs.load(Ordering::Relaxed) >= SILENT_JOBS;
         match (self.heard(), talks) {
-            _ if !matches!(self.watch, Watch::On(_)) => Duration::ZERO,
+            _ if !self.is_told() => Duration::ZERO,
             (Heard::Nothing, false) if silent => Duration::ZERO,
             (Heard::Nothing | Heard::Echo, false) => SILENT_LIMIT.min(self.options.report),
             _ => self.options.report,
@@ -304,11 +321,11 @@ impl SocketSession {
     }
 
     fn learn(&self) {
-        let Watch::On(report) = &self.watch else {
+        if !self.is_told() {
             return;
-        };
+        }
         let manners = &self.manners;
-        if report.heard() >= Heard::Start {
+        if self.heard() >= Heard::Start {
             manners.talks.store(true, Ordering::Relaxed);
             manners.silent_jobs.store(0, Ordering::Relaxed);
         } else if manners.silent_jobs.fetch_add(1, Ordering::Relaxed) + 1 >= SILENT_JOBS {
@@ -336,7 +353,7 @@ impl SocketSession {
         let mut waited = Duration::ZERO;
         loop {
             let look = self.listen()?;
-            if look.closed || self.heard() >= Heard::End {
+            if look.closed || self.is_over() {
                 return Ok(true);
             }
             if waited >= self.options.drain {

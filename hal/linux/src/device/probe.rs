@@ -13,9 +13,9 @@ use super::{DeviceSecrets, open_fingerprint, open_lights, open_reader};
 use crate::board::{
     Backend, Board, BoardError, FingerprintPart, KeypadPart, PanelPart, ReaderPart, SwitchPart,
 };
-use crate::lines::{InputLine, LineError, OutputLine};
+use crate::lines::{InputLine, LineError, OutputLine, now_ns};
 
-/// Longest try of one part. A start and a look are over in 2 s and 5 s; this is a system that does
+/// Longest try of all parts together. A start and a look are over in 2 s and 5 s; this is a system that does
 /// not answer.
 pub const PROBE_LIMIT: Duration = Duration::from_secs(8);
 const SIMULATED: &str = "simulated: nothing to answer";
@@ -36,12 +36,14 @@ pub struct Finding {
 /// What a try tells: the part's answer, or the sentence of what is wrong.
 type Tried = Result<String, String>;
 type Try = Box<dyn FnOnce() -> Tried + Send>;
+/// A try with the part's name, what it is, and its place.
+type Named = (String, &'static str, String, Try);
 
 /// Tries all parts at once, and tells of them in the board file's order. Returns within
 /// [`PROBE_LIMIT`]; a part that hangs the system is left behind in its thread.
 #[must_use]
 pub fn probe(board: &Board, secrets: &DeviceSecrets) -> Vec<Finding> {
-    let mut tries: Vec<(String, &'static str, String, Try)> = Vec::new();
+    let mut tries: Vec<Named> = Vec::new();
     for part in &board.readers {
         let (whole, secrets) = (part.clone(), secrets.clone());
         let work: Try = Box::new(move || reader(&whole, &secrets));
@@ -67,38 +69,45 @@ pub fn probe(board: &Board, secrets: &DeviceSecrets) -> Vec<Finding> {
         let work: Try = Box::new(move || keypad(&whole));
         tries.push((part.name.clone(), "keypad", part.place(), work));
     }
+    outcomes(tries, PROBE_LIMIT)
+}
+
+/// Waits for all of them together, for `limit`.
+fn outcomes(tries: Vec<Named>, limit: Duration) -> Vec<Finding> {
+    let deadline_ns = now_ns().saturating_add(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX));
     let begun: Vec<_> = tries
         .into_iter()
         .map(|(name, part, place, work)| (name, part, place, begin(work)))
         .collect();
     begun
         .into_iter()
-        .map(|(name, part, place, answer)| Finding {
-            name,
-            part,
-            place,
-            outcome: answer(),
+        .map(|(name, part, place, answer)| {
+            let left = Duration::from_nanos(deadline_ns.saturating_sub(now_ns()));
+            let late = format!(
+                "the system does not return from its bus in {} s",
+                limit.as_secs()
+            );
+            Finding {
+                name,
+                part,
+                place,
+                outcome: answer(left).unwrap_or(Err(late)),
+            }
         })
         .collect()
 }
 
-/// Begins in a thread of its own, and returns how to wait for the end.
-fn begin(work: Try) -> impl FnOnce() -> Tried {
+/// Begins in a thread of its own, and returns how to wait for the end; `None` when it did not come.
+fn begin(work: Try) -> impl FnOnce(Duration) -> Option<Tried> {
     let (sender, answer) = sync_channel(1);
     let thread = Builder::new().name("probe".to_owned());
     let spawned = thread.spawn(move || {
         // Nobody may wait any more.
         let _ = sender.send(work());
     });
-    move || {
-        spawned.map_err(|error| format!("no thread for it: {error}"))?;
-        let limit = PROBE_LIMIT.as_secs();
-        let late = || {
-            Err(format!(
-                "the system does not return from its bus in {limit} s"
-            ))
-        };
-        answer.recv_timeout(PROBE_LIMIT).unwrap_or_else(|_| late())
+    move |limit| match spawned {
+        Ok(_) => answer.recv_timeout(limit).ok(),
+        Err(error) => Some(Err(format!("no thread for it: {error}"))),
     }
 }
 
@@ -184,4 +193,36 @@ fn no_line(error: &LineError) -> String {
         "{}; has the chip that line, is it free (`gpioinfo`), is the user in its group?",
         Chain(error)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_that_hang_are_waited_for_together_and_the_others_are_told() {
+        let limit = Duration::from_secs(2);
+        let mut held = Vec::new();
+        let mut tries: Vec<Named> = Vec::new();
+        for _ in 0..3 {
+            let (release, hold) = sync_channel::<()>(0);
+            held.push(release);
+            let work: Try = Box::new(move || {
+                let _ = hold.recv();
+                Ok("too late".to_owned())
+            });
+            tries.push(("hung".to_owned(), "x", String::new(), work));
+        }
+        let work: Try = Box::new(|| Ok("answers".to_owned()));
+        tries.push(("sound".to_owned(), "x", String::new(), work));
+        let began = now_ns();
+        let findings = outcomes(tries, limit);
+        let took = Duration::from_nanos(now_ns() - began);
+        assert!(took < 2 * limit, "{took:?}");
+        let (sound, hung) = findings.split_last().unwrap();
+        assert_eq!(sound.outcome, Ok("answers".to_owned()));
+        assert_eq!(hung.len(), 3);
+        let late = "the system does not return from its bus in 2 s".to_owned();
+        assert!(hung.iter().all(|one| one.outcome == Err(late.clone())));
+    }
 }

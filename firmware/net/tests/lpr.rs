@@ -196,28 +196,51 @@ fn a_server_that_closes_instead_of_answering_is_off_line_before_the_job_and_brok
     assert!(matches!(error, PortError::Broken(_)), "{error}");
 }
 
-#[test]
-fn a_job_deleted_while_the_server_keeps_its_answer_back_ends_the_wait() {
-    let (mut port, _) = server(|stream| {
-        (&stream).write_all(&[0; 4]).unwrap();
-        thread::park_timeout(Duration::from_secs(60));
-        drop(stream);
+/// A server that takes a job of four octets and keeps its last answer back; what it read, up to the
+/// connection's end.
+fn silent_server() -> (LprPort, Receiver<Vec<u8>>) {
+    let (port, read) = server(|mut stream| {
+        stream.write_all(&[0; 4]).unwrap();
+        let (mut taken, mut piece) = (Vec::new(), [0; 512]);
+        // A reset is an end too.
+        while let Ok(length @ 1..) = stream.read(&mut piece) {
+            taken.extend_from_slice(&piece[..length]);
+        }
+        taken
     });
-    let limit = Duration::from_secs(50);
-    let uri = port.uri().parse().unwrap();
-    port = LprPort::new(
-        uri,
-        LprOptions {
-            end: limit,
-            ..options()
-        },
-    );
+    let options = LprOptions {
+        end: Duration::from_secs(50),
+        ..options()
+    };
+    (LprPort::new(port.uri().parse().unwrap(), options), read)
+}
+
+#[test]
+fn a_job_deleted_once_the_server_has_it_all_only_ends_the_wait() {
+    let (mut port, read) = silent_server();
+    let sending = of_octets(4);
+    let mut session = port.open(&sending).unwrap();
+    session.send(b"page").unwrap();
+    let report = thread::scope(|scope| {
+        let end = scope.spawn(|| session.finish());
+        thread::park_timeout(Duration::from_millis(500));
+        sending.canceled.store(true, Ordering::Release);
+        end.join().unwrap().unwrap()
+    });
+    assert_eq!(report.octets, 4);
+    assert!(read.recv().unwrap().ends_with(b"page\0"));
+}
+
+#[test]
+fn a_job_deleted_before_its_end_is_said_is_not_the_server_s() {
+    let (mut port, read) = silent_server();
     let sending = of_octets(4);
     let mut session = port.open(&sending).unwrap();
     session.send(b"page").unwrap();
     sending.canceled.store(true, Ordering::Release);
     let error = failure(session.finish());
     assert!(matches!(error, PortError::Canceled), "{error}");
+    assert!(!read.recv().unwrap().ends_with(b"\0"));
 }
 
 #[test]

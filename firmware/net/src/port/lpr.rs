@@ -15,7 +15,8 @@ use platen_hal::{PortError, PortReport, PortSession, PortStatus, PrinterPort, Se
 use platen_wire::lpr::{Delivery, Next, Refusal};
 
 use super::PortUri;
-use super::tcp::{connect, fault, is_timeout, send_all};
+use super::send_queue::unacknowledged;
+use super::tcp::{abort, connect, fault, is_timeout, send_all};
 
 /// Wait between two looks at whether the job was deleted.
 const LOOK: Duration = Duration::from_secs(1);
@@ -145,9 +146,6 @@ impl LprSession {
         let mut waited = Duration::ZERO;
         let mut answer = [0];
         while waited < limit {
-            if self.sending.is_canceled() {
-                return Err(PortError::Canceled);
-            }
             match self.stream.read(&mut answer) {
                 Ok(0) => return Err(PortError::Broken(ErrorKind::UnexpectedEof.into())),
                 Ok(_) => return Ok(answer[0]),
@@ -155,10 +153,27 @@ impl LprSession {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(fault(error, limit)),
             }
+            // An answer that is there already comes before a deletion.
+            if self.sending.is_canceled() {
+                return Err(PortError::Canceled);
+            }
         }
         Err(PortError::Stalled {
             seconds: limit.as_secs(),
         })
+    }
+
+    /// Takes a deletion back that came too late: the server has the data file with its end and
+    /// will print it, whatever becomes of the connection. Before that, a reset keeps the rest from it.
+    fn has_all(&self, error: PortError) -> Result<(), PortError> {
+        let canceled = matches!(error, PortError::Canceled);
+        if canceled && unacknowledged(&self.stream) == Some(0) {
+            return Ok(());
+        }
+        if canceled {
+            abort(&self.stream);
+        }
+        Err(error)
     }
 }
 
@@ -176,11 +191,19 @@ impl PortSession for LprSession {
         send_all(&self.stream, bytes, self.options.stall, &mut self.octets)
     }
 
+    /// Without the file's end, which is said here, the server drops the job: a deletion before is in
+    /// time. One after it only ends the waiting for the server's answer.
     fn finish(mut self: Box<Self>) -> Result<PortReport, PortError> {
         if self.left > 0 {
             return Err(PortError::Broken(ErrorKind::UnexpectedEof.into()));
         }
-        self.exchange(self.options.end)?;
+        if self.sending.is_canceled() {
+            abort(&self.stream);
+            return Err(PortError::Canceled);
+        }
+        if let Err(error) = self.exchange(self.options.end) {
+            self.has_all(error)?;
+        }
         Ok(PortReport {
             octets: self.octets,
             ..PortReport::default()

@@ -79,6 +79,13 @@ pub(super) fn send_all(
     Ok(())
 }
 
+/// Ends the connection at once (a reset): what the kernel has not handed over yet is never sent. A
+/// plain close would go on sending it behind the back of a job that was deleted.
+pub(super) fn abort(stream: &TcpStream) {
+    // The close that follows is the reset. Where it can't be asked for the close must do.
+    let _asked = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO));
+}
+
 pub(super) fn is_timeout(error: &io::Error) -> bool {
     // Unix says `WouldBlock` when a socket's own time limit is up.
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)

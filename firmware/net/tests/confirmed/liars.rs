@@ -354,17 +354,58 @@ fn a_jam_told_while_nothing_is_taken_is_the_reason_of_the_stop() {
 }
 
 #[test]
-fn a_job_deleted_while_its_end_is_awaited_is_not_waited_for() {
-    let mut port = says(|name| event("START", name, ""));
+fn a_job_deleted_while_its_end_is_awaited_is_not_waited_for_and_is_printed() {
+    for format in ["application/pdf", "image/pwg-raster"] {
+        let patient = SocketOptions {
+            drain: LONG,
+            report: LONG,
+            ..options()
+        };
+        let mut port = printer_with(patient, |mut stream| {
+            let mut piece = [0; 4096];
+            while let Ok(1..) = stream.read(&mut piece) {}
+            thread::park_timeout(LONG);
+        });
+        let sending = Sending {
+            format: format.to_owned(),
+            ..Sending::default()
+        };
+        let mut session = port.open(&sending).unwrap();
+        session.send(b"%PDF-1.7").unwrap();
+        sending.canceled.store(true, Ordering::Release);
+        let watch = Stopwatch::start();
+        let report = session.finish().unwrap();
+        assert_eq!((report.octets, report.confirmed_by), (8, None), "{format}");
+        assert!(watch.elapsed() < LONG / 2, "{format}");
+    }
+}
+
+#[test]
+fn a_job_deleted_before_the_printer_has_its_end_never_gets_there_whole() {
+    const MUCH: usize = 1 << 20;
+    let (told, heard) = std::sync::mpsc::sync_channel(1);
+    let (go, may_go) = std::sync::mpsc::sync_channel(1);
+    let may_go = std::sync::Arc::new(std::sync::Mutex::new(may_go));
+    let mut port = printer(move |mut stream| {
+        rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 4096).unwrap();
+        may_go.lock().unwrap().recv_timeout(LONG).unwrap();
+        let (mut taken, mut piece) = (0, [0; 4096]);
+        while let Ok(length @ 1..) = stream.read(&mut piece) {
+            taken += length;
+        }
+        told.send(taken).unwrap();
+    });
     let sending = Sending {
-        format: "application/pdf".to_owned(),
+        format: "image/pwg-raster".to_owned(),
         ..Sending::default()
     };
     let mut session = port.open(&sending).unwrap();
-    session.send(b"%PDF-1.7").unwrap();
+    session.send(&vec![7; MUCH]).unwrap();
     sending.canceled.store(true, Ordering::Release);
     let error = session.finish().unwrap_err();
     assert!(matches!(error, PortError::Canceled), "{error}");
+    go.send(()).unwrap();
+    assert!(heard.recv_timeout(LONG).unwrap() < MUCH);
 }
 
 #[test]

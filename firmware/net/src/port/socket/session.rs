@@ -19,7 +19,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::{Manners, SocketOptions, SocketPort};
 use crate::port::send_queue::unacknowledged;
-use crate::port::tcp::send_all;
+use crate::port::tcp::{abort, send_all};
 
 /// Between two looks at what the printer says, while it takes nothing and after the last byte.
 const LOOK: Duration = Duration::from_millis(50);
@@ -139,12 +139,17 @@ impl PortSession for SocketSession {
     /// [`SocketOptions::report`] without progress. Else closes our side and waits for the printer to
     /// close its own. When it does not within [`SocketOptions::drain`], its acknowledgement of every
     /// byte must do; without that the job is [`PortError::Stalled`]. A reset is
-    /// [`PortError::Broken`]: what the printer had taken by then can't be told.
+    /// [`PortError::Broken`]: what the printer had taken by then can't be told. A deletion ends the
+    /// waiting; what the printer has whole it prints, and it is a success.
     fn finish(mut self: Box<Self>) -> Result<PortReport, PortError> {
         self.early = self.heard() >= Heard::End;
         if let Watch::On(report) = &self.watch {
             let closing = report.closing();
-            self.feed(&closing)?;
+            self.feed(&closing).inspect_err(|error| {
+                if matches!(error, PortError::Canceled) {
+                    abort(&self.stream);
+                }
+            })?;
         }
         self.finished = true;
         self.await_report()?;
@@ -283,11 +288,8 @@ impl SocketSession {
         let (mut quiet, mut stopped, mut total) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         while self.heard() < Heard::End && total < REPORT_LIMIT {
             let look = self.listen()?;
-            if look.closed {
+            if look.closed || self.is_canceled() {
                 return Ok(());
-            }
-            if self.is_canceled() {
-                return Err(PortError::Canceled);
             }
             let why = self.why_stopped();
             if look.moved {
@@ -321,7 +323,7 @@ impl SocketSession {
     }
 
     fn learn(&self) {
-        if !self.is_told() {
+        if !self.is_told() || self.is_canceled() {
             return;
         }
         let manners = &self.manners;
@@ -343,10 +345,20 @@ impl SocketSession {
         }
         match unacknowledged(&self.stream) {
             Some(0) => Ok(()),
+            _ if self.is_canceled() && self.has_all() => Ok(()),
+            _ if self.is_canceled() => {
+                abort(&self.stream);
+                Err(PortError::Canceled)
+            }
             _ => Err(PortError::Stalled {
                 seconds: self.options.drain.as_secs(),
             }),
         }
+    }
+
+    /// After our side was closed: the printer has every byte, if not yet the end mark.
+    fn has_all(&self) -> bool {
+        matches!(unacknowledged(&self.stream), Some(0 | 1))
     }
 
     fn closed_by_printer(&mut self) -> Result<bool, PortError> {
@@ -356,7 +368,7 @@ impl SocketSession {
             if look.closed || self.is_over() {
                 return Ok(true);
             }
-            if waited >= self.options.drain {
+            if waited >= self.options.drain || self.is_canceled() && self.has_all() {
                 return Ok(false);
             }
             waited += LOOK;

@@ -171,7 +171,7 @@ fn numbers_that_make_no_sense_are_not_taken() {
 #[test]
 fn states_of_jobs_go_by_the_numbers_of_the_rfc() {
     for (state, phase) in [
-        (3, JobPhase::Going),
+        (3, JobPhase::Pending),
         (4, JobPhase::Waiting),
         (5, JobPhase::Going),
         (6, JobPhase::Waiting),

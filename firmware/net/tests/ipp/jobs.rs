@@ -309,6 +309,72 @@ fn a_job_that_stands_still_is_taken_back() {
     assert_eq!(log.operations().last(), Some(&Operation::CANCEL_JOB));
 }
 
+/// A printer at work; its job shows `figures` for longer than a job may stand still, then ends.
+fn slow(figures: (i32, i32)) -> (IppPort, Log) {
+    let mut asked_for = 0;
+    port_to(move |asked| match asked.operation() {
+        Operation::GET_PRINTER_ATTRIBUTES if asked_for > 0 => {
+            asked.printer([Attribute::enumeration("printer-state", 4)])
+        }
+        Operation::GET_JOB_ATTRIBUTES => {
+            asked_for += 1;
+            let now = if asked_for < 10 { figures } else { (9, 6) };
+            good(asked, &mut [now].into_iter())
+        }
+        _ => good(asked, &mut std::iter::empty()),
+    })
+}
+
+#[test]
+fn a_long_job_of_a_printer_that_does_not_count_goes_on_while_it_is_at_work() {
+    let (mut port, log) = slow((5, 0));
+    assert_eq!(print(&mut port, &pdf()).unwrap().impressions, Some(6));
+    assert!(!log.operations().contains(&Operation::CANCEL_JOB));
+}
+
+#[test]
+fn a_job_behind_another_s_long_one_keeps_its_place() {
+    let (mut port, log) = slow((3, 0));
+    assert_eq!(print(&mut port, &pdf()).unwrap().impressions, Some(6));
+    assert!(!log.operations().contains(&Operation::CANCEL_JOB));
+}
+
+#[test]
+fn a_job_whose_pages_stop_coming_is_taken_back_though_the_printer_is_at_work() {
+    let (mut port, log) = slow((5, 2));
+    let error = failure(print(&mut port, &pdf()));
+    assert!(matches!(error, PortError::Stalled { .. }), "{error}");
+    assert_eq!(log.operations().last(), Some(&Operation::CANCEL_JOB));
+}
+
+#[test]
+fn a_job_that_an_idle_printer_does_not_begin_is_taken_back() {
+    let (mut port, log) = port_to(|asked| good(asked, &mut std::iter::repeat((3, 0))));
+    let error = failure(print(&mut port, &pdf()));
+    assert!(matches!(error, PortError::Stalled { .. }), "{error}");
+    assert_eq!(log.operations().last(), Some(&Operation::CANCEL_JOB));
+}
+
+#[test]
+fn a_printer_at_work_for_ever_does_not_hold_the_job_beyond_its_limit() {
+    let (address, log) = printer(|asked| match asked.operation() {
+        Operation::GET_PRINTER_ATTRIBUTES => {
+            asked.printer([Attribute::enumeration("printer-state", 4)])
+        }
+        _ => good(asked, &mut std::iter::repeat((5, 0))),
+    });
+    let uri = format!("ipp://{address}/ipp/print").parse().unwrap();
+    let limits = IppOptions {
+        quiet: Duration::from_secs(1),
+        job: Duration::from_secs(3),
+        ..options()
+    };
+    let mut port = IppPort::new(uri, &TlsTrust::Nobody, limits).unwrap();
+    let error = failure(print(&mut port, &pdf()));
+    assert!(matches!(error, PortError::Stalled { .. }), "{error}");
+    assert_eq!(log.operations().last(), Some(&Operation::CANCEL_JOB));
+}
+
 #[test]
 fn a_job_deleted_while_it_prints_is_canceled_at_the_printer() {
     let sending = pdf();

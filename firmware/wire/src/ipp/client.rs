@@ -38,13 +38,17 @@ const JOB_ATTRIBUTES: [&str; 6] = [
 ];
 
 /// `printer-state` (RFC 8011 §5.4.11).
+pub const PRINTER_PROCESSING: i32 = 4;
+/// `printer-state` (RFC 8011 §5.4.11).
 pub const PRINTER_STOPPED: i32 = 5;
 
 /// `job-state` (RFC 8011 §5.3.7).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum JobPhase {
-    /// `pending`, `processing`: it goes on by itself.
+    /// `pending`: its turn comes by itself.
+    Pending,
+    /// `processing`
     Going,
     /// `pending-held`, `processing-stopped`: it waits for somebody.
     Waiting,
@@ -61,6 +65,8 @@ pub enum JobPhase {
 pub struct PrinterAnswer {
     /// `printer-state` is `stopped`.
     pub stopped: bool,
+    /// `printer-state` is `processing`: it is at some job.
+    pub processing: bool,
     /// `printer-is-accepting-jobs`; a printer that does not say it accepts.
     pub refuses: bool,
     /// `printer-state-reasons` without `none`; at most [`REASONS_MAX`].
@@ -89,6 +95,7 @@ impl PrinterAnswer {
         let accepting = group.get("printer-is-accepting-jobs");
         Self {
             stopped: state == Some(PRINTER_STOPPED),
+            processing: state == Some(PRINTER_PROCESSING),
             refuses: accepting.and_then(Attribute::as_boolean) == Some(false),
             reasons: reasons(group, "printer-state-reasons"),
             operations: operations(group),
@@ -193,7 +200,8 @@ impl JobAnswer {
 
 fn phase(state: i32) -> Option<JobPhase> {
     match state {
-        3 | 5 => Some(JobPhase::Going),
+        3 => Some(JobPhase::Pending),
+        5 => Some(JobPhase::Going),
         4 | 6 => Some(JobPhase::Waiting),
         7 => Some(JobPhase::Canceled),
         8 => Some(JobPhase::Aborted),

@@ -44,7 +44,8 @@ pub struct IppOptions {
     /// How long it may take to acknowledge a document whose last byte it has: some do when it is
     /// printed.
     pub end: Duration,
-    /// How long the job may stand still at the printer without a reason.
+    /// How long the job may stand still at the printer without a reason. A printer that has counted
+    /// nothing of it, or has not begun it, may be at work longer as long as it says so.
     pub quiet: Duration,
     /// How long a job may take from its last byte to its end.
     pub job: Duration,

@@ -214,14 +214,28 @@ impl IppSession {
             if watch.waiting >= self.options.stall {
                 return Err(self.reasons_of_waiting(watch.last));
             }
-            if watch.quiet >= self.options.quiet || watch.total >= self.options.job {
+            let over = watch.total >= self.options.job;
+            let quiet = watch.quiet >= self.options.quiet;
+            if over || quiet && (watch.counts() || !self.is_processing()) {
                 return Err(PortError::Stalled {
                     seconds: watch.quiet.max(self.options.stall).as_secs(),
                 });
             }
+            if quiet {
+                watch.quiet = Duration::ZERO;
+            }
             pause = pauses.next().unwrap_or(LOOK);
             smol::block_on(Timer::after(pause));
         }
+    }
+
+    /// Whether the printer says that it is at some job, or can't be asked now: whether it is there
+    /// the next question about the job tells.
+    fn is_processing(&self) -> bool {
+        let mut client = lock(&self.client);
+        let question = client.requests.printer();
+        let printer = client.ask(&question, self.options.answer, false);
+        printer.map_or(true, |answer| PrinterAnswer::read(&answer).processing)
     }
 
     /// What the printer says is more use to a person than that the job waits.
@@ -366,6 +380,12 @@ struct Watch {
 }
 
 impl Watch {
+    /// Whether the printer has begun the job and counts its pages: then they must go on.
+    fn counts(&self) -> bool {
+        let marked = self.last.impressions.max(self.last.sheets);
+        self.last.phase != Some(JobPhase::Pending) && marked.is_some_and(|count| count > 0)
+    }
+
     fn see(&mut self, now: JobAnswer, since: Duration) {
         self.missing = Duration::ZERO;
         self.total += since;

@@ -143,14 +143,6 @@ pub trait CardReader: Send {
         Proof::Weak
     }
 
-    /// The counter of readings that the card proved together with that number, where its kind has
-    /// one (NTAG 424 DNA): a later reading of the same card has a higher one. The driver itself
-    /// refuses one that did not grow since it was made; a caller that keeps it over restarts, or
-    /// for several readers, can refuse more.
-    fn counter(&self) -> Option<u32> {
-        None
-    }
-
     /// Whether [`CardReader::poll`] itself waits for a card, up to its limit, and reports each
     /// reading once. Its owner then neither pauses between two looks nor waits for the card to
     /// leave.

@@ -33,6 +33,10 @@ impl AesKey {
         &self.0
     }
 
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        same(&self.0, &other.0)
+    }
+
     /// CBC, in place.
     pub(crate) fn encrypt(&self, iv: &Block, blocks: &mut [Block]) {
         let mut mode = Encryptor::<Aes128>::new((&*self.0).into(), iv.into());

@@ -116,6 +116,7 @@ fn digits<const N: usize>(file: &[u8], at: usize) -> Option<[u8; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proof::counters::SunCounters;
     use crate::proof::{MasterKey, SunLayout};
 
     fn keys(picc_data: u16, mac_input: u16, mac: u16) -> SunKeys {
@@ -127,6 +128,7 @@ mod tests {
                 mac_input,
                 mac,
             },
+            counters: SunCounters::new(),
         }
     }
 

@@ -420,10 +420,6 @@ impl<R: CardReader> CardReader for Renumbered<R> {
         self.reader.proof()
     }
 
-    fn counter(&self) -> Option<u32> {
-        self.reader.counter()
-    }
-
     fn waits(&self) -> bool {
         self.reader.waits()
     }

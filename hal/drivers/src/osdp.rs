@@ -33,7 +33,7 @@ use self::frame::{Bytes, Check, Decoder};
 use self::line::Line;
 use self::reply::Capabilities;
 use self::secure::{Handshake, Session};
-use crate::aes128::{AesKey, same};
+use crate::aes128::AesKey;
 use crate::number::NumberFormat;
 
 /// Highest address of a reader; 7F speaks to all.
@@ -91,7 +91,7 @@ impl ReaderKey {
     /// Whether both are the same key; what is known of them may differ.
     #[must_use]
     pub fn is_same_key(&self, other: &Self) -> bool {
-        same(self.key.bytes(), other.key.bytes())
+        self.key.is_same(&other.key)
     }
 
     fn set_known(&self) {

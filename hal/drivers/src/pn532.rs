@@ -454,10 +454,6 @@ where
         self.proofs.proof()
     }
 
-    fn counter(&self) -> Option<u32> {
-        self.proofs.counter()
-    }
-
     fn part(&self) -> &'static str {
         "pn532"
     }

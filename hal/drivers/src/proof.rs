@@ -14,10 +14,11 @@
 //!   reported at all. It is asked [`FAILURES_MAX`] times while it lies there, and not more: cards
 //!   count failed authentications and lock themselves for good.
 //! - A SUN message proves that the card was read, not that it is here: who reads it out once with a
-//!   phone can play it once to a reader that has not seen a higher counter. Authentication with a
-//!   key ([`CardKeys::with_ntag424`]) has no such gap and is the better choice.
+//!   phone can play it once, until a reader that has these keys, or a clone of them, has seen a
+//!   higher counter. Authentication with a key ([`CardKeys::with_ntag424`]) has no such gap and is the better choice.
 //! - A relay of a genuine card over a distance passes; nothing here measures distance.
 
+pub(crate) mod counters;
 mod keys;
 
 use core::fmt;
@@ -25,6 +26,7 @@ use core::fmt;
 use platen_hal::{CardUid, Proof, ReaderError};
 use zeroize::Zeroizing;
 
+pub use counters::COUNTERS_MAX;
 pub use keys::{CardKeyError, CardKeys, DIVERSIFICATION_BYTES, MasterKey, SunLayout};
 pub(crate) use keys::{NtagKey, SunKeys};
 
@@ -35,8 +37,6 @@ use crate::{iso14443a, ntag424};
 
 /// Failed proofs of a card before it is left alone, until the field was empty.
 pub const FAILURES_MAX: u32 = 2;
-/// Cards whose reading counter is kept; the one read longest ago is forgotten for a further one.
-pub const COUNTERS_MAX: usize = 2_048;
 
 /// Fills a buffer with random bytes that nobody can foresee, such as the kernel's.
 pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
@@ -48,8 +48,6 @@ pub enum Verdict {
     Proved {
         /// The true number, also of a card that selects under a random one.
         uid: CardUid,
-        /// Counter of its readings, where the proof has one.
-        counter: Option<u32>,
     },
     /// It is no card that could prove anything with these keys.
     Weak,
@@ -102,22 +100,19 @@ impl Challenges {
     }
 }
 
-/// Keys, random numbers, and the highest counters seen since it was made.
+/// Keys with what is shared by all who have them, and random numbers.
 pub struct Prover {
     keys: CardKeys,
     challenges: Challenges,
-    counters: Counters,
 }
 
 impl Prover {
     /// A prover with these keys.
     #[must_use]
     pub fn new(keys: CardKeys, random: Random) -> Self {
-        let counters = Counters::new(keys.reads_sun());
         Self {
             keys,
             challenges: Challenges::new(random),
-            counters,
         }
     }
 
@@ -146,20 +141,20 @@ impl Prover {
                 desfire::select(card, slot.application)?;
                 let random = &mut self.challenges;
                 let uid = desfire::prove(card, generation, slot.number, &key, random)?;
-                proved(&uid, None, seen)
+                proved(&uid, seen)
             }
             Kind::Ntag424 => match self.keys.ntag.as_ref().ok_or(Stop::Weak)? {
                 NtagKey::Authenticate { number, key } => {
                     let key = key.of(seen).ok_or(Stop::Weak)?;
                     ntag424::select(card)?;
                     let uid = ntag424::prove(card, *number, &key, &mut self.challenges)?;
-                    proved(&uid, None, seen)
+                    proved(&uid, seen)
                 }
                 NtagKey::Sun(keys) => {
                     ntag424::select(card)?;
                     let sun = ntag424::read_sun(card, keys)?;
-                    let verdict = proved(&sun.uid, Some(sun.counter), seen)?;
-                    if !self.counters.advance(sun.uid, sun.counter) {
+                    let verdict = proved(&sun.uid, seen)?;
+                    if !keys.counters.advance(sun.uid, sun.counter) {
                         return Err(Stop::Failed("message was read before"));
                     }
                     Ok(verdict)
@@ -177,36 +172,12 @@ impl fmt::Debug for Prover {
 }
 
 /// The verdict for a number that a key protects, where the card has not said another one.
-fn proved(uid: &[u8; 7], counter: Option<u32>, seen: &CardUid) -> Result<Verdict, Stop> {
+fn proved(uid: &[u8; 7], seen: &CardUid) -> Result<Verdict, Stop> {
     let uid = CardUid::new(uid).ok_or(Stop::Failed("card's true number has no known length"))?;
     if uid != *seen && !seen.is_random() {
         return Err(Stop::Failed("card proves another number than it says"));
     }
-    Ok(Verdict::Proved { uid, counter })
-}
-
-/// The highest counter of each card, the card read last at the end.
-struct Counters(Vec<([u8; 7], u32)>);
-
-impl Counters {
-    /// All room is taken here: a running driver allocates nothing.
-    fn new(wanted: bool) -> Self {
-        Self(Vec::with_capacity(if wanted { COUNTERS_MAX } else { 0 }))
-    }
-
-    /// Keeps the counter; false when it is not above the highest.
-    fn advance(&mut self, uid: [u8; 7], counter: u32) -> bool {
-        if let Some(at) = self.0.iter().position(|(known, _)| *known == uid) {
-            let (_, highest) = self.0.remove(at);
-            self.0.push((uid, highest.max(counter)));
-            return counter > highest;
-        }
-        if self.0.len() >= COUNTERS_MAX {
-            self.0.remove(0);
-        }
-        self.0.push((uid, counter));
-        true
-    }
+    Ok(Verdict::Proved { uid })
 }
 
 /// What a reader driver remembers of the card that lies there, so that it is asked once.
@@ -297,21 +268,13 @@ impl Proofs {
             _ => Proof::Weak,
         }
     }
-
-    /// The counter proved with it.
-    pub(crate) fn counter(&self) -> Option<u32> {
-        match self.lying.as_ref()?.verdict {
-            Verdict::Proved { counter, .. } => counter,
-            _ => None,
-        }
-    }
 }
 
 impl Verdict {
     /// The number to report for a card that said `seen`.
     pub(crate) fn number(self, seen: CardUid) -> Result<CardUid, ReaderError> {
         match self {
-            Self::Proved { uid, .. } => Ok(uid),
+            Self::Proved { uid } => Ok(uid),
             Self::Weak => Ok(seen),
             Self::Failed { cause } => Err(iso14443a::garbled(cause)),
         }
@@ -328,28 +291,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_counter_must_grow_and_the_oldest_card_is_forgotten() {
-        let mut counters = Counters::new(true);
-        let uid = |n: usize| {
-            let [a, b, ..] = n.to_le_bytes();
-            [4, a, b, 0, 0, 0, 0]
-        };
-        assert!(counters.advance(uid(0), 5));
-        assert!(!counters.advance(uid(0), 5));
-        assert!(!counters.advance(uid(0), 4));
-        assert!(!counters.advance(uid(0), 5), "an old one lowers nothing");
-        assert!(counters.advance(uid(0), 6));
-        for n in 1..COUNTERS_MAX {
-            assert!(counters.advance(uid(n), 1));
-        }
-        assert!(!counters.advance(uid(0), 6), "still kept");
-        assert!(counters.advance(uid(COUNTERS_MAX), 1));
-        assert!(!counters.advance(uid(0), 6), "read after the others");
-        assert!(counters.advance(uid(1), 1), "the oldest made room");
-        assert_eq!(counters.0.len(), COUNTERS_MAX);
-    }
-
-    #[test]
     fn challenges_that_are_none_are_refused() {
         let mut zeros = Challenges::new(Box::new(|_| {}));
         assert!(matches!(zeros.next(), Err(Stop::Reader(_))));
@@ -362,10 +303,10 @@ mod tests {
     fn a_number_that_differs_from_the_one_said_is_no_proof() {
         let uid = [4, 1, 2, 3, 4, 5, 6];
         let says = |bytes: &[u8]| CardUid::new(bytes).unwrap();
-        assert!(proved(&uid, None, &says(&uid)).is_ok());
-        assert!(proved(&uid, None, &says(&[8, 1, 2, 3])).is_ok());
+        assert!(proved(&uid, &says(&uid)).is_ok());
+        assert!(proved(&uid, &says(&[8, 1, 2, 3])).is_ok());
         assert!(matches!(
-            proved(&uid, None, &says(&[4, 1, 2, 3, 4, 5, 7])),
+            proved(&uid, &says(&[4, 1, 2, 3, 4, 5, 7])),
             Err(Stop::Failed(_))
         ));
     }

@@ -9,6 +9,7 @@ use heapless::Vec;
 use platen_hal::CardUid;
 use thiserror::Error;
 
+use super::counters::SunCounters;
 use crate::aes128::AesKey;
 
 /// Length of what follows the card's number in the input of a diversified key (AN10922): usually
@@ -50,6 +51,10 @@ impl MasterKey {
         let tail = tail.and_then(|tail| Vec::from_slice(tail).ok());
         let tail = Some(tail.ok_or(CardKeyError::Tail)?);
         Ok(Self { key, tail })
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.key.is_same(&other.key) && self.tail == other.tail
     }
 
     /// The key of this card; `None` where it can't be known.
@@ -102,6 +107,14 @@ pub(crate) struct SunKeys {
     pub(crate) meta_read: AesKey,
     pub(crate) file_read: MasterKey,
     pub(crate) layout: SunLayout,
+    pub(crate) counters: SunCounters,
+}
+
+impl SunKeys {
+    /// Whether a card can have both; where its message stands is no part of it.
+    fn is_same_key(&self, other: &Self) -> bool {
+        self.meta_read.is_same(&other.meta_read) && self.file_read.is_same(&other.file_read)
+    }
 }
 
 #[derive(Clone)]
@@ -160,7 +173,8 @@ impl CardKeys {
     }
 
     /// With the keys of NTAG 424 DNA cards that write a SUN message: `meta_read` decrypts number
-    /// and counter and is the same on every card, `file_read` makes the MAC.
+    /// and counter and is the same on every card, `file_read` makes the MAC. What the cards have
+    /// counted is remembered with the keys, up to [`super::COUNTERS_MAX`] cards, by all clones.
     ///
     /// # Errors
     /// [`CardKeyError::Layout`], [`CardKeyError::Twice`].
@@ -177,6 +191,7 @@ impl CardKeys {
             meta_read,
             file_read,
             layout,
+            counters: SunCounters::new(),
         }))
     }
 
@@ -187,8 +202,14 @@ impl CardKeys {
         }
     }
 
-    pub(crate) fn reads_sun(&self) -> bool {
-        matches!(self.ntag, Some(NtagKey::Sun(_)))
+    /// Takes over what cards have counted under `before`, where its SUN keys are the same.
+    pub fn keep_counters(&mut self, before: &Self) {
+        if let (Some(NtagKey::Sun(sun)), Some(NtagKey::Sun(before))) =
+            (&mut self.ntag, &before.ntag)
+            && sun.is_same_key(before)
+        {
+            sun.counters = before.counters.clone();
+        }
     }
 }
 

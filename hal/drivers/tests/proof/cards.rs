@@ -11,7 +11,7 @@ use crate::rig::*;
 fn genuine_cards_prove_their_numbers_at_each_reader() {
     for part in PARTS {
         for (kind, keys, card) in genuine(7) {
-            let mut rig = started(part, keys);
+            let mut rig = started(part, keys());
             let (transactions, ms) = (rig.field.transactions(), rig.delay.total_ms());
             rig.place(card);
             assert!(rig.proves(&number(7)), "{kind} at {part:?}");
@@ -33,7 +33,7 @@ fn a_card_that_lies_there_is_asked_once() {
     for part in PARTS {
         for (kind, keys, card) in genuine(7) {
             let heard = Transcript::default();
-            let mut rig = started(part, keys);
+            let mut rig = started(part, keys());
             rig.place(card.recorded(&heard));
             assert!(rig.proves(&number(7)));
             let commands = heard.answers().len();
@@ -50,7 +50,7 @@ fn a_card_that_was_away_is_asked_again() {
     for part in PARTS {
         for (kind, keys, card) in genuine(7) {
             let heard = Transcript::default();
-            let mut rig = started(part, keys);
+            let mut rig = started(part, keys());
             rig.place(card.clone().recorded(&heard));
             assert!(rig.proves(&number(7)));
             let commands = heard.answers().len();
@@ -68,7 +68,7 @@ fn a_card_that_was_away_is_asked_again() {
 fn cards_with_random_numbers_give_their_true_ones() {
     for part in PARTS {
         for (kind, keys, card) in genuine(9) {
-            let mut rig = started(part, keys);
+            let mut rig = started(part, keys());
             rig.place(card.with_random_number());
             for _ in 0..5 {
                 assert!(rig.proves(&number(9)), "{kind} at {part:?}");
@@ -174,7 +174,7 @@ fn a_card_that_says_more_than_any_answer_is_nonsense_and_no_reader_that_is_gone(
 }
 
 #[test]
-fn proof_and_counter_pass_a_number_format() {
+fn a_proof_passes_a_number_format() {
     let field = Field::new();
     let chip = Mfrc522::new(Mfrc522Model::new(&field), SimDelay::default());
     let format = "uid last=4".parse().unwrap();
@@ -183,7 +183,7 @@ fn proof_and_counter_pass_a_number_format() {
     assert!(field.place_card(Card::ntag424(number(7), sun())));
     let last = CardUid::new(&[0x52, 7, 0x6d, 0x80]).unwrap();
     assert_eq!(reader.poll(), Ok(Some(last)));
-    assert_eq!((reader.proof(), reader.counter()), (Proof::Proved, Some(1)));
+    assert_eq!(reader.proof(), Proof::Proved);
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn a_card_without_the_key_is_an_error_and_is_left_alone_after_two_tries() {
 fn an_emulator_that_lets_its_own_card_do_the_arithmetic_is_refused() {
     for part in PARTS {
         for (kind, keys, card) in genuine(7) {
-            let mut rig = started(part, keys);
+            let mut rig = started(part, keys());
             rig.place(card.saying(number(8)));
             for _ in 0..4 {
                 assert!(
@@ -257,7 +257,7 @@ fn a_recorded_dialogue_played_again_is_refused() {
     for part in PARTS {
         for (kind, keys, card) in genuine(7) {
             let heard = Transcript::default();
-            let mut rig = started(part, keys);
+            let mut rig = started(part, keys());
             rig.place(card.recorded(&heard));
             assert!(rig.proves(&number(7)));
             rig.empty();
@@ -273,14 +273,40 @@ fn a_recorded_dialogue_played_again_is_refused() {
 }
 
 #[test]
+fn a_message_that_one_reader_saw_is_refused_by_the_others_and_after_a_reopening() {
+    let keys = sun_keys();
+    let mut imported = sun_keys();
+    imported.keep_counters(&keys);
+    let mut first = started(Part::Mfrc522, keys.clone());
+    first.place(Card::ntag424(number(7), sun().read_before(41)));
+    assert!(first.proves(&number(7)));
+    drop(first);
+    for part in PARTS {
+        for keys in [&keys, &imported] {
+            // Made anew with the same keys: the message of before is played to it.
+            let mut again = started(part, keys.clone());
+            again.place(Card::ntag424(number(7), sun().read_before(41)));
+            assert!(is_garbled(&again.poll()), "{part:?}");
+        }
+        let mut unknown = started(part, sun_keys());
+        unknown.place(Card::ntag424(number(7), sun().read_before(41)));
+        assert!(unknown.proves(&number(7)), "nobody has kept them");
+    }
+    let mut later = started(Part::Spi, imported);
+    later.place(Card::ntag424(number(7), sun().read_before(42)));
+    assert!(later.proves(&number(7)));
+    let mut early = started(Part::Uart, keys);
+    early.place(Card::ntag424(number(7), sun().read_before(42)));
+    assert!(is_garbled(&early.poll()), "clones learn together");
+}
+
+#[test]
 fn a_message_counts_up_and_an_older_one_is_refused() {
     for part in PARTS {
         let mut rig = started(part, sun_keys());
         rig.place(Card::ntag424(number(7), sun().read_before(41)));
         assert!(rig.proves(&number(7)));
-        assert_eq!(rig.reader.counter(), Some(42));
         rig.empty();
-        assert_eq!(rig.reader.counter(), None);
         rig.place(Card::ntag424(number(7), sun().read_before(40)));
         assert!(is_garbled(&rig.poll()), "a message read before");
         assert!(is_garbled(&rig.poll()), "and the next one too");
@@ -289,11 +315,9 @@ fn a_message_counts_up_and_an_older_one_is_refused() {
         // Another card's counter is its own.
         rig.place(Card::ntag424(number(8), sun()));
         assert!(rig.proves(&number(8)));
-        assert_eq!(rig.reader.counter(), Some(1));
         rig.empty();
         rig.place(Card::ntag424(number(7), sun().read_before(42)));
         assert!(rig.proves(&number(7)));
-        assert_eq!(rig.reader.counter(), Some(43));
     }
 }
 
@@ -314,13 +338,13 @@ fn two_cards_that_can_prove_themselves_give_one_of_them() {
 fn somebody_in_between_who_turns_one_bit_of_any_answer_gets_no_other_number_proved() {
     for (kind, keys, card) in genuine(7) {
         let heard = Transcript::default();
-        let mut rig = started(Part::Mfrc522, keys.clone());
+        let mut rig = started(Part::Mfrc522, keys());
         rig.place(card.clone().recorded(&heard));
         assert!(rig.proves(&number(7)));
         let mut proved = 0;
         for (command, answer) in heard.answers().iter().enumerate() {
             for bit in 0..answer.len() * 8 {
-                let mut rig = started(Part::Mfrc522, keys.clone());
+                let mut rig = started(Part::Mfrc522, keys());
                 rig.place(card.clone().flipped(command, bit));
                 let found = rig.poll();
                 let case = format!("{kind}, command {command}, bit {bit}: {found:?}");

@@ -17,7 +17,7 @@ fn small_frames_lost_blocks_and_wishes_for_time_do_not_hinder_a_proof() {
                 card.clone().with_waits(4_000, 2, 2),
                 card.clone().losing(4),
             ] {
-                let mut rig = started(part, keys.clone());
+                let mut rig = started(part, keys());
                 rig.place(card);
                 assert!(rig.proves(&number(7)), "{kind} at {part:?}");
             }
@@ -98,7 +98,7 @@ fn a_card_that_leaves_at_any_frame_proves_its_number_or_nothing_and_the_next_one
         for (kind, keys, card) in genuine(7) {
             let mut proved = false;
             for frames in 1..60 {
-                let mut rig = started(part, keys.clone());
+                let mut rig = started(part, keys());
                 rig.place(card.clone());
                 rig.field.remove_after(&number(7), frames);
                 let found = rig.poll();
@@ -128,14 +128,14 @@ fn a_chip_that_goes_at_any_access_of_a_proof_is_noticed_and_comes_back() {
     for part in PARTS {
         for (kind, keys, card) in genuine(7) {
             let whole = {
-                let mut rig = started(part, keys.clone());
+                let mut rig = started(part, keys());
                 rig.place(card.clone());
                 let before = rig.field.transactions();
                 assert!(rig.proves(&number(7)));
                 rig.field.transactions() - before
             };
             for at in 0..=whole {
-                let mut rig = started(part, keys.clone());
+                let mut rig = started(part, keys());
                 rig.place(card.clone());
                 rig.field.set_fault(Fault::GoneAfter(at));
                 let found = rig.poll();
@@ -180,7 +180,7 @@ fn ten_thousand_garbled_runs_never_prove_a_number_that_is_not_the_cards() {
         let [a, b, c, d] = genuine((seed % 200) as u8);
         let (_, keys, card) = [a, b, c, d].into_iter().nth(seed as usize / 4 % 4).unwrap();
         let shown = card.uid().clone();
-        let mut rig = started(part, keys);
+        let mut rig = started(part, keys());
         // Every third card has other keys and must never prove anything.
         let clone = seed % 3 == 0;
         if clone {

@@ -147,12 +147,15 @@ pub(crate) fn sun() -> Ntag424 {
 }
 
 /// Each kind of genuine card, with the keys that it proves itself with.
-pub(crate) fn genuine(n: u8) -> [(&'static str, CardKeys, Card); 4] {
+/// Keys are made anew at each call: clones share what cards have counted.
+pub(crate) type Keys = fn() -> CardKeys;
+
+pub(crate) fn genuine(n: u8) -> [(&'static str, Keys, Card); 4] {
     [
-        ("EV1", desfire_keys(), Card::desfire(number(n), ev1())),
-        ("EV2", desfire_keys(), Card::desfire(number(n), ev2())),
-        ("NTAG 424", ntag_keys(), Card::ntag424(number(n), ntag())),
-        ("SUN", sun_keys(), Card::ntag424(number(n), sun())),
+        ("EV1", desfire_keys, Card::desfire(number(n), ev1())),
+        ("EV2", desfire_keys, Card::desfire(number(n), ev2())),
+        ("NTAG 424", ntag_keys, Card::ntag424(number(n), ntag())),
+        ("SUN", sun_keys, Card::ntag424(number(n), sun())),
     ]
 }
 

@@ -19,9 +19,12 @@ pub struct DeviceSecrets {
 }
 
 impl DeviceSecrets {
-    /// Takes over what was learnt with those of `before` that are the same keys: which readers
-    /// know theirs. Clones of one learn together.
+    /// Takes over what was learnt with those of `before` that are the same keys: how far cards have
+    /// counted, and which readers know theirs. Clones of one learn together.
     pub fn keep(&mut self, before: &Self) {
+        if let (Some(cards), Some(before)) = (&mut self.cards, &before.cards) {
+            cards.keep_counters(before);
+        }
         for (name, key) in &mut self.osdp {
             let known = before.osdp.get(name);
             if let Some(known) = known.filter(|known| known.is_same_key(key)) {

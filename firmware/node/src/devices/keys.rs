@@ -46,6 +46,9 @@ pub(crate) struct DeviceKeys {
     keys: Arc<Keys>,
     /// OSDP readers of the board.
     readers: Vec<String>,
+    /// Held over a whole import, and so over the disk's work.
+    importing: Mutex<()>,
+    /// Held for moments only: a reader's owner takes it inside a call that is watched.
     now: Mutex<KeyFile>,
 }
 
@@ -63,6 +66,7 @@ impl DeviceKeys {
             disk,
             keys,
             readers: readers.map(|part| part.name.clone()).collect(),
+            importing: Mutex::default(),
             now,
         })
     }
@@ -81,8 +85,9 @@ impl DeviceKeys {
     pub(crate) fn import(&self, text: &str) -> Result<DeviceKeyFacts, DeviceKeysError> {
         let mut file = KeyFile::parse(text)?;
         // One import at a time: the file and what the drivers get are the same.
-        let mut now = self.now();
+        let _one = lock(&self.importing);
         write(&*self.disk, &self.keys, text)?;
+        let mut now = self.now();
         file.secrets.keep(&now.secrets);
         *now = file;
         Ok(self.facts_of(&now))
@@ -100,8 +105,12 @@ impl DeviceKeys {
     }
 
     fn now(&self) -> MutexGuard<'_, KeyFile> {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.now)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn read(disk: &dyn Disk, keys: &Keys) -> Result<KeyFile, DeviceKeysError> {
@@ -152,7 +161,11 @@ fn write(disk: &dyn Disk, keys: &Keys, text: &str) -> Result<(), DeviceKeysError
 
 #[cfg(test)]
 mod tests {
-    use platen_store::SimDisk;
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+    use std::thread::spawn;
+    use std::time::Duration;
+
+    use platen_store::{DiskFile, DiskRead, SimDisk};
 
     use super::*;
 
@@ -199,6 +212,88 @@ mod tests {
         assert_eq!(again.import(&other).unwrap().without_reader, ["gaet"]);
         again.import("").unwrap();
         assert!(open(&disk, &keys).unwrap().secrets().osdp.is_empty());
+    }
+
+    /// A disk that takes its time over every new file, until it is released.
+    struct SlowDisk {
+        disk: SimDisk,
+        busy: SyncSender<()>,
+        release: Mutex<Receiver<()>>,
+    }
+
+    impl Disk for SlowDisk {
+        fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+            self.busy.send(()).unwrap();
+            let _ = lock(&self.release).recv();
+            self.disk.create(path)
+        }
+
+        fn append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+            self.disk.append(path)
+        }
+
+        fn open(&self, path: &Path) -> io::Result<Box<dyn DiskRead>> {
+            self.disk.open(path)
+        }
+
+        fn truncate(&self, path: &Path, length: u64) -> io::Result<()> {
+            self.disk.truncate(path, length)
+        }
+
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            self.disk.rename(from, to)
+        }
+
+        fn remove(&self, path: &Path) -> io::Result<()> {
+            self.disk.remove(path)
+        }
+
+        fn create_dir(&self, path: &Path) -> io::Result<()> {
+            self.disk.create_dir(path)
+        }
+
+        fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+            self.disk.list(path)
+        }
+
+        fn sync_files(&self, files: &mut [Box<dyn DiskFile>]) -> io::Result<()> {
+            self.disk.sync_files(files)
+        }
+
+        fn sync_dir(&self, path: &Path) -> io::Result<()> {
+            self.disk.sync_dir(path)
+        }
+
+        fn free_bytes(&self) -> io::Result<u64> {
+            self.disk.free_bytes()
+        }
+    }
+
+    #[test]
+    fn a_driver_gets_its_keys_while_an_import_waits_for_the_disk() {
+        let disk = SimDisk::new(3);
+        let keys = keys(&disk);
+        let (busy, is_busy) = sync_channel(1);
+        let (released, release) = sync_channel(0);
+        let slow = SlowDisk {
+            disk,
+            busy,
+            release: Mutex::new(release),
+        };
+        let board = Board::parse("name = \"x\"").unwrap();
+        let device_keys = DeviceKeys::open(Arc::new(slow), keys, &board).unwrap();
+        let device_keys = Arc::new(device_keys);
+        let importer = Arc::clone(&device_keys);
+        let import = spawn(move || importer.import(TEXT).unwrap());
+        let deadline = Duration::from_secs(10);
+        is_busy.recv_timeout(deadline).unwrap();
+        let (sender, got) = sync_channel(1);
+        let driver = Arc::clone(&device_keys);
+        spawn(move || sender.send(driver.secrets().osdp.len()));
+        assert_eq!(got.recv_timeout(deadline), Ok(0));
+        drop(released);
+        assert_eq!(import.join().unwrap().osdp, ["gate"]);
+        assert!(device_keys.secrets().osdp.contains_key("gate"));
     }
 
     #[test]

@@ -236,6 +236,22 @@ fn an_enrolment_that_comes_to_no_end_is_refused() {
 }
 
 #[test]
+fn an_enrolment_that_the_module_does_not_begin_is_an_error_at_once() {
+    // -20: its storage; -9: its sensor is broken.
+    for (result, lost) in [(-20, false), (-9, true)] {
+        let setup = BmLiteSetup {
+            enrolment_refused: Some(result),
+            ..BmLiteSetup::default()
+        };
+        let mut rig = rig_of(Link::Spi, setup);
+        rig.start().unwrap();
+        let begun = rig.sensor.enrol(4);
+        assert_eq!((is_lost(&begun), is_refused(&begun)), (lost, !lost));
+        assert!(is_refused(&rig.sensor.enrol_on()), "none is under way");
+    }
+}
+
+#[test]
 fn the_module_s_own_number_of_touches_counts() {
     for touches in [1, 2, 8] {
         let setup = BmLiteSetup {

@@ -34,6 +34,8 @@ pub struct BmLiteSetup {
     pub template_bytes: usize,
     /// Touches of an enrolment.
     pub touches: u32,
+    /// The result with which it refuses to begin an enrolment, if it does.
+    pub enrolment_refused: Option<i8>,
 }
 
 impl Default for BmLiteSetup {
@@ -42,6 +44,7 @@ impl Default for BmLiteSetup {
             capacity: 25,
             template_bytes: 1000,
             touches: 3,
+            enrolment_refused: None,
         }
     }
 }

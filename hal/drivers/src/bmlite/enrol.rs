@@ -43,10 +43,14 @@ impl<W: Wire, D: DelayNs, R: OutputPin> BmLite<W, D, R> {
         if self.is_used(slot)? {
             return Err(refused("slot is used"));
         }
-        if self.ask(Request::EnrolStart)? == STATE {
-            // One that was given up is still open.
-            self.ask(Request::EnrolFinish)?;
-            self.must(Request::EnrolStart)?;
+        match self.ask(Request::EnrolStart)? {
+            0 => {}
+            STATE => {
+                // One that was given up is still open.
+                self.ask(Request::EnrolFinish)?;
+                self.must(Request::EnrolStart)?;
+            }
+            result => return Err(self.refused(result)),
         }
         let enrolment = Enrolment {
             slot,

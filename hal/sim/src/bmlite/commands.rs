@@ -56,6 +56,9 @@ impl Chip {
         match (command, names.as_slice(), data) {
             (0x0001, [0x5001], [_, _]) => self.capture(),
             (0x0002, [0x0003], []) => {
+                if let Some(result) = self.setup.enrolment_refused {
+                    return Err(result);
+                }
                 let left = self.setup.touches;
                 self.enrolment = Some(Enrolment { first: None, left });
                 Ok(Vec::new())

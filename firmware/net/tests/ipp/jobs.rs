@@ -165,8 +165,17 @@ fn a_printer_without_create_job_gets_print_job() {
         }
         _ => good(asked, &mut [(9, 3)].into_iter()),
     });
-    let report = print(&mut port, &pdf()).unwrap();
+    let sending = Sending { copies: 2, ..pdf() };
+    let session = port.open(&sending).unwrap();
+    assert!(
+        !session.makes_copies(),
+        "what it leaves out is told too late"
+    );
+    drop(session);
+    let report = print(&mut port, &sending).unwrap();
     assert_eq!(report.impressions, Some(3));
+    let asked = log.of(Operation::PRINT_JOB).message;
+    assert!(asked.first(GroupTag::JOB, "copies").is_none());
     let operations = log.operations();
     assert!(!operations.contains(&Operation::CREATE_JOB));
     assert_eq!(log.of(Operation::PRINT_JOB).document, DOCUMENT);

@@ -323,7 +323,8 @@ fn wishes(sending: &Sending, printer: &PrinterAnswer) -> Wishes {
         word.filter(|word| claims.iter().any(|claim| claim == word))
             .map(str::to_owned)
     };
-    let copies = (2..=printer.copies_max).contains(&sending.copies);
+    // Print-Job tells what it left out when the job is gone already.
+    let copies = printer.creates_jobs() && (2..=printer.copies_max).contains(&sending.copies);
     Wishes {
         copies: copies.then_some(sending.copies),
         sides: claimed(sending.sides, &printer.sides),

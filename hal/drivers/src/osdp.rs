@@ -32,7 +32,7 @@ use self::command::{Command, shown};
 use self::frame::{Bytes, Check, Decoder};
 use self::line::Line;
 use self::reply::Capabilities;
-use self::secure::{Handshake, Session};
+use self::secure::{Handshake, Nonce, Session};
 use crate::aes128::AesKey;
 use crate::number::NumberFormat;
 
@@ -177,6 +177,8 @@ pub struct Osdp<P, D, R> {
     /// A card or keys that were said once, in clear.
     said: Option<Bytes>,
     handshake: Option<Handshake>,
+    /// Our random number of the handshake before.
+    nonce: Nonce,
     /// A session that the reader has not agreed to yet.
     candidate: Option<Session>,
     session: Option<Session>,
@@ -222,6 +224,7 @@ where
             pending: None,
             said: None,
             handshake: None,
+            nonce: Nonce::default(),
             candidate: None,
             session: None,
             by_default_key: false,

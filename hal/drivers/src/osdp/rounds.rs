@@ -112,7 +112,7 @@ where
         let command = match self.phase {
             Phase::Stopped => return Err(gone("reader is not started")),
             Phase::Identify => Command::Identify,
-            Phase::Challenge => self.challenge(),
+            Phase::Challenge => self.challenge()?,
             Phase::Prove => return Err(gone("handshake has no end")),
             Phase::HandOver => Command::SetKey(self.key().unwrap_or_else(default_key)),
             Phase::Running => self.questions.pop_front().unwrap_or(Command::Poll),
@@ -172,15 +172,22 @@ where
         }
     }
 
-    fn challenge(&mut self) -> Command {
+    /// A handshake's begin. A source that gives zeros, or the same again, is refused: with a number
+    /// that was used before, a recorded session could be played again.
+    fn challenge(&mut self) -> Result<Command, ReaderError> {
         let mut nonce = Nonce::default();
         (self.random)(&mut nonce);
+        if nonce == Nonce::default() || nonce == self.nonce {
+            let cause = "no random numbers";
+            return Err(ReaderError::Refused { cause });
+        }
+        self.nonce = nonce;
         let key = match self.key() {
             Some(key) if !self.by_default_key => key,
             _ => default_key(),
         };
         self.handshake = Some(Handshake::new(&key, nonce));
-        Command::Challenge(nonce)
+        Ok(Command::Challenge(nonce))
     }
 
     fn take(&mut self, pending: Pending, packet: &Packet<'_>) -> Round {

@@ -2,9 +2,9 @@
 //! The Secure Channel: what goes through it, and who does not get in.
 
 use platen_drivers::AesKey;
-use platen_drivers::osdp::{LOST_MAX, Protection};
-use platen_hal::ReaderError;
-use platen_hal_sim::{OsdpFault, OsdpModel};
+use platen_drivers::osdp::{LOST_MAX, Osdp, Protection};
+use platen_hal::{CardReader as _, ReaderError};
+use platen_hal_sim::{OsdpFault, OsdpModel, SimDelay};
 
 use crate::rig::{self, ADDRESS, KEY, MODES, Mode, cause, config, rig, running, with};
 
@@ -107,6 +107,23 @@ fn a_refusal_after_installation_does_not_bring_the_default_key_back() {
     let model = OsdpModel::new(ADDRESS);
     with(model.clone(), install).start().unwrap();
     assert_eq!(model.key(), Some(other));
+}
+
+#[test]
+fn random_numbers_that_are_none_make_no_channel() {
+    let reader = |number: u8| {
+        let port = OsdpModel::with_key(ADDRESS, KEY).port();
+        let random = move |into: &mut [u8]| into.fill(number);
+        let config = config(Mode::Secure, "uid");
+        Osdp::new(port, SimDelay::default(), random, config).unwrap()
+    };
+    let refused = ReaderError::Refused {
+        cause: "no random numbers",
+    };
+    assert_eq!(reader(0).start(), Err(refused.clone()));
+    let mut stuck = reader(7);
+    assert_eq!(stuck.start(), Ok(()));
+    assert_eq!(stuck.start(), Err(refused));
 }
 
 #[test]

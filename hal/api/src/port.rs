@@ -13,7 +13,9 @@ pub trait PrinterPort: Send {
     /// The port's URI, as in the configuration.
     fn uri(&self) -> &str;
 
-    /// Asks the printer how it is, without touching a job. Returns within 2 s.
+    /// Asks the printer how it is, without touching a job. Returns within 2 s of the connection being
+    /// there; that has limits of its own (a look-up of the name, TCP, 5 s for TLS), so a caller that
+    /// can't wait keeps the last answer.
     fn status(&mut self) -> PortStatus;
 
     /// Opens the way for one job's bytes. None of them reaches the printer yet.

@@ -97,6 +97,29 @@ fn a_stranger_is_refused_with_the_pin_that_would_let_it_in() {
     assert_eq!(log.all().len(), 1);
 }
 
+#[test]
+fn a_printer_whose_handshake_is_slower_than_an_answer_may_be_is_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let identity = ServerIdentity::load_or_create(folder.path(), "printer", &[]).unwrap();
+    let (address, _) = tls_printer(identity.server_config());
+    let pin = told_pin(&refusal(&mut port_to(
+        "127.0.0.1",
+        address,
+        &TlsTrust::Nobody,
+    )));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let slow = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let stream = listener.accept().unwrap().0;
+        thread::park_timeout(std::time::Duration::from_millis(2500));
+        let connection = ServerConnection::new(identity.server_config()).unwrap();
+        let turns = Turns(Rc::new(RefCell::new(StreamOwned::new(connection, stream))));
+        serve(turns.clone(), turns, &Log::default(), &mut ready);
+    });
+    let mut port = port_to("127.0.0.1", slow, &TlsTrust::from_pin(&pin).unwrap());
+    assert!(port.status().ready);
+}
+
 /// `openssl x509 -noout -fingerprint -sha256` gives the same digits.
 #[test]
 fn the_told_pin_is_the_fingerprint_that_openssl_shows() {

@@ -74,7 +74,8 @@ impl Client {
         }
     }
 
-    /// Asks within `limit`, on the open connection or a new one. A connection that was open and has
+    /// Asks on the open connection or a new one; the answer has `limit` from then on, a new connection
+    /// its own limits before. A connection that was open and has
     /// gone stale meanwhile is replaced once; `once` says that the question must not be asked twice.
     pub(super) fn ask(
         &mut self,
@@ -82,23 +83,29 @@ impl Client {
         limit: Duration,
         once: bool,
     ) -> Result<Message, IppFault> {
-        let asked = smol::block_on(within(limit, self.ask_unlimited(question, once)));
-        asked.ok_or(IppFault::TooSlow(limit))?
+        smol::block_on(self.ask_any(question, limit, once))
     }
 
-    async fn ask_unlimited(&mut self, question: &Message, once: bool) -> Result<Message, IppFault> {
+    async fn ask_any(
+        &mut self,
+        question: &Message,
+        limit: Duration,
+        once: bool,
+    ) -> Result<Message, IppFault> {
+        let slow = || Err(IppFault::TooSlow(limit));
         // Taken out, so that a time limit in the middle of a talk ends the connection, too.
         if let Some(mut link) = self.idle().await
             && !(once && self.has_many_connections())
         {
-            match link.ask(&self.place, question).await {
+            let asked = within(limit, link.ask(&self.place, question)).await;
+            match asked.unwrap_or_else(slow) {
                 Err(fault) if fault.is_stale_link() && !once => {}
                 answer => return self.keep(link, question, answer),
             }
         }
         let mut link = Link::open(self.way.dial().await?).await?;
-        let answer = link.ask(&self.place, question).await;
-        self.keep(link, question, answer)
+        let asked = within(limit, link.ask(&self.place, question)).await;
+        self.keep(link, question, asked.unwrap_or_else(slow))
     }
 
     /// The connection that is open and has nothing to do.

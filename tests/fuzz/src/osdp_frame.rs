@@ -97,7 +97,7 @@ where
 {
     let secure = !matches!(config.protection, Protection::Clear);
     let delay = SimDelay::default();
-    let mut count = 0_u8;
+    let mut count = 1_u8;
     let random = |into: &mut [u8]| {
         into.fill(count);
         count = count.wrapping_add(1);

@@ -93,8 +93,8 @@ pub trait PortSession: Send {
     /// that hears of the job's end waits for it, up to a limit that it documents.
     ///
     /// # Errors
-    /// As [`PortSession::send`]; [`PortError::Canceled`] when [`Sending::canceled`] was set while
-    /// waiting.
+    /// As [`PortSession::send`]; [`PortError::Canceled`] when [`Sending::canceled`] was set before
+    /// the printer had the whole job. Set later it ends the waiting alone: the job is printed.
     fn finish(self: Box<Self>) -> Result<PortReport, PortError>;
 }
 

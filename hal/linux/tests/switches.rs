@@ -122,6 +122,8 @@ fn a_switch_that_is_open_at_the_start_is_told_and_a_closed_one_is_not() {
     lines.0.0.lock().unwrap().open[COVER] = true;
     let (handle, events) = watch(&lines, 8);
     assert_eq!(next(&events), told("cover", true));
+    // The state follows the event.
+    await_state(&handle, COVER, true);
     await_state(&handle, DOOR, false);
     assert!(events.try_recv().is_err());
     assert_eq!(handle.state()[COVER].changes, 1);

@@ -84,12 +84,11 @@ impl Release<'_> {
         }
         let mut buffer = vec![0; CHUNK];
         loop {
-            if self.target.is_canceled() {
-                return Err(ReleaseError::Canceled);
-            }
             let length = body.read(&mut buffer).map_err(ReleaseError::Body)?;
             match buffer.get(..length) {
                 None | Some([]) => break,
+                // Not behind the last piece: the printer has the whole job then, and prints it.
+                Some(_) if self.target.is_canceled() => return Err(ReleaseError::Canceled),
                 Some(bytes) => session.send(bytes)?,
             }
         }

@@ -244,6 +244,10 @@ fn a_value_that_can_t_be_is_named_with_what_can() {
             "line 3: `reader.name`",
         ),
         (
+            "part = \"osdp\"\npoll_ms = 151\nnumber = \"uid\"\nbackend = \"sim\"",
+            "line 4: `reader.poll_ms` is not 20",
+        ),
+        (
             "part = \"mfrc522\"\npoll_ms = 1\nbackend = \"sim\"",
             "line 4: `reader.poll_ms` is not 20",
         ),

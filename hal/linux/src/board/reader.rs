@@ -30,6 +30,8 @@ const USB_ID: RangeInclusive<u32> = 0..=0xffff;
 /// Longest name of a device that the kernel's input layer has a use for.
 const DEVICE_NAME_MAX: usize = 80;
 const POLL_MS: RangeInclusive<u32> = 20..=1_000;
+/// Five answers that don't come make a reader that is gone, each awaited for 200 ms: 2 s in all.
+const OSDP_POLL_MS: RangeInclusive<u32> = 20..=150;
 const POLL_DEFAULT_MS: u32 = 80;
 const KERNEL_ONLY: &str = "only the kernel drives this part";
 
@@ -336,7 +338,11 @@ fn interval(table: &mut Table<'_>, kind: &ReaderKind) -> Result<Duration, BoardE
     // The others report by themselves.
     let asked = !matches!(kind, ReaderKind::Wiegand(_) | ReaderKind::Wedge { .. });
     let item = if asked { table.take("poll_ms") } else { None };
-    let poll_ms = item.map(|item| item.number(&POLL_MS)).transpose()?;
+    let allowed = match kind {
+        ReaderKind::Osdp(_) => OSDP_POLL_MS,
+        _ => POLL_MS,
+    };
+    let poll_ms = item.map(|item| item.number(&allowed)).transpose()?;
     let poll_ms = poll_ms.unwrap_or(POLL_DEFAULT_MS);
     Ok(Duration::from_millis(poll_ms.into()))
 }

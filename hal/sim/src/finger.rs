@@ -45,7 +45,7 @@ pub struct FingerField {
 pub(crate) struct FingerState {
     pub(crate) surface: Surface,
     /// Survives a reset, as flash does.
-    pub(crate) library: BTreeMap<u16, Features>,
+    pub(crate) templates: BTreeMap<u16, Features>,
     pub(crate) ready_dropped: bool,
     pub(crate) slow: u32,
     touches: u64,
@@ -104,19 +104,19 @@ impl FingerField {
     /// Slots that hold a template, in rising order.
     #[must_use]
     pub fn slots(&self) -> Vec<u16> {
-        self.lock().library.keys().copied().collect()
+        self.lock().templates.keys().copied().collect()
     }
 
     /// Puts the template of `finger` into `slot`, as if it had been enrolled.
     pub fn teach(&self, slot: u16, finger: u32) {
-        self.lock().library.insert(slot, features(finger));
+        self.lock().templates.insert(slot, features(finger));
     }
 
     /// Whether `slot` holds a template of `finger`.
     #[must_use]
     pub fn knows(&self, slot: u16, finger: u32) -> bool {
         let state = self.lock();
-        let stored = state.library.get(&slot);
+        let stored = state.templates.get(&slot);
         stored.is_some_and(|stored| score(stored, &features(finger)) >= SAME_MIN)
     }
 
@@ -180,7 +180,7 @@ impl FingerState {
 
     /// The best of `slots` for what was seen, and its score.
     pub(crate) fn best(&self, seen: &Features, slots: impl Fn(u16) -> bool) -> Option<(u16, u16)> {
-        self.library
+        self.templates
             .iter()
             .filter(|(slot, _)| slots(**slot))
             .map(|(slot, stored)| (*slot, score(stored, seen)))

@@ -91,23 +91,23 @@ impl Chip {
         let mut field = self.field.lock();
         match (names, id) {
             ([0x1005, ID], Some(id)) => {
-                self.template = Some(*field.library.get(&id).ok_or(ID_NOT_FOUND)?);
+                self.template = Some(*field.templates.get(&id).ok_or(ID_NOT_FOUND)?);
                 Ok(Vec::new())
             }
-            ([0x1009, ID], Some(id)) => match field.library.remove(&id) {
+            ([0x1009, ID], Some(id)) => match field.templates.remove(&id) {
                 Some(_) => Ok(Vec::new()),
                 None => Err(ID_NOT_FOUND),
             },
             ([0x1009, 0x0007], None) => {
-                field.library.clear();
+                field.templates.clear();
                 Ok(Vec::new())
             }
             ([COUNT], None) => {
-                let count = u16::try_from(field.library.len()).unwrap_or(0);
+                let count = u16::try_from(field.templates.len()).unwrap_or(0);
                 Ok(vec![(COUNT, count.to_le_bytes().to_vec())])
             }
             ([ID], None) => {
-                let ids = field.library.keys().flat_map(|id| id.to_le_bytes());
+                let ids = field.templates.keys().flat_map(|id| id.to_le_bytes());
                 Ok(vec![(DATA, ids.collect())])
             }
             _ => Err(NOT_IMPLEMENTED),
@@ -159,13 +159,13 @@ impl Chip {
     fn save(&mut self, id: u16) -> Done {
         let template = self.template.ok_or(-18_i8)?;
         let mut field = self.field.lock();
-        if field.library.contains_key(&id) {
+        if field.templates.contains_key(&id) {
             return Err(ID_EXISTS);
         }
-        if field.library.len() >= usize::from(self.setup.capacity) {
+        if field.templates.len() >= usize::from(self.setup.capacity) {
             return Err(NO_ROOM);
         }
-        field.library.insert(id, template);
+        field.templates.insert(id, template);
         Ok(Vec::new())
     }
 

@@ -46,7 +46,7 @@ impl Ef01Uart {
                 self.delete(start, count);
             }
             (0x0d, []) => {
-                self.field.lock().library.clear();
+                self.field.lock().templates.clear();
                 self.answer(&[OK], LONG);
             }
             _ => self.tell(*code, arguments),
@@ -63,7 +63,7 @@ impl Ef01Uart {
                 self.answer(&[code], QUICK);
             }
             (0x1d, []) => {
-                let count = self.field.lock().library.len();
+                let count = self.field.lock().templates.len();
                 let [high, low] = u16::try_from(count).unwrap_or(0).to_be_bytes();
                 self.answer(&[OK, high, low], QUICK);
             }
@@ -161,7 +161,7 @@ impl Ef01Uart {
         let code = match self.features(buffer) {
             _ if page >= self.setup.capacity => NO_SUCH_PAGE,
             Some(features) => {
-                self.field.lock().library.insert(page, features);
+                self.field.lock().templates.insert(page, features);
                 OK
             }
             None => REGISTER,
@@ -170,7 +170,7 @@ impl Ef01Uart {
     }
 
     fn load(&mut self, buffer: u8, page: u16) {
-        let stored = self.field.lock().library.get(&page).copied();
+        let stored = self.field.lock().templates.get(&page).copied();
         let code = match (stored, self.buffer(buffer)) {
             (Some(_), Some(into)) => {
                 *into = stored;
@@ -227,7 +227,9 @@ impl Ef01Uart {
             return self.answer(&[0x10], QUICK);
         }
         let mut field = self.field.lock();
-        field.library.retain(|slot, _| !(start..end).contains(slot));
+        field
+            .templates
+            .retain(|slot, _| !(start..end).contains(slot));
         drop(field);
         self.answer(&[OK], LONG);
     }
@@ -251,7 +253,7 @@ impl Ef01Uart {
             let field = self.field.lock();
             told.extend((0..32).map(|byte| {
                 (0..8).fold(0_u8, |bits, bit| {
-                    let used = field.library.contains_key(&(start + byte * 8 + bit));
+                    let used = field.templates.contains_key(&(start + byte * 8 + bit));
                     bits | u8::from(used) << bit
                 })
             }));

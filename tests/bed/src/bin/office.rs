@@ -68,12 +68,13 @@ struct Place {
 impl Place {
     /// Chosen by `PLATEN_PORT_BASE`; offices on other ports have folders of their own.
     fn choose() -> Result<Self, Box<dyn Error>> {
+        // `make` hands a variable over that nobody set, too: empty.
         let base = match std::env::var("PLATEN_PORT_BASE") {
-            Ok(text) => text
+            Ok(text) if !text.is_empty() => text
                 .parse()
                 .ok()
                 .filter(|base| (1024..=64_000).contains(base)),
-            Err(_) => Some(DEFAULT_BASE),
+            _ => Some(DEFAULT_BASE),
         };
         let base = base.ok_or("PLATEN_PORT_BASE must be a number from 1024 to 64000")?;
         let run = std::env::current_dir()?.join("run");

@@ -35,15 +35,27 @@ const ONLY: [(&str, &[&str]); 4] = [
 ];
 
 /// What a program may not use, of the layers that programs may use.
-const PROGRAM_NEVER: [(&str, &[&str]); 1] = [(
-    "platen-ctl",
-    &[
-        "platen-store",
-        "platen-spool",
-        "platen-auth",
-        "platen-ledger",
-    ],
-)];
+const PROGRAM_NEVER: [(&str, &[&str]); 2] = [
+    (
+        "platen-ctl",
+        &[
+            "platen-store",
+            "platen-spool",
+            "platen-auth",
+            "platen-ledger",
+        ],
+    ),
+    (
+        "platen-central",
+        &[
+            "platen-store",
+            "platen-spool",
+            "platen-ledger",
+            "platen-hal",
+            "platen-hal-linux",
+        ],
+    ),
+];
 
 fn metadata() -> Metadata {
     MetadataCommand::new()

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use platen_model::local::ImportReport;
-use platen_model::{CardKey, Chain, Denied, Identity, OwnerKey, Presented, UserId};
+use platen_model::{CardKey, Chain, Denied, Identity, OwnerKey, UserId};
 use platen_store::{Database, DatabaseError, Disk, Keys};
 
 use crate::error::DirectoryError;
@@ -125,12 +125,11 @@ impl Directory {
         Ok(report)
     }
 
-    /// Who presented this?
+    /// Whose card is this?
     ///
     /// # Errors
     /// [`Denied`]: nobody, or somebody who may not log in.
-    pub fn identify(&self, presented: Presented) -> Result<Identity, Denied> {
-        let Presented::Card(card) = presented;
+    pub fn identify(&self, card: CardKey) -> Result<Identity, Denied> {
         let user = self
             .find(
                 |index| index.by_card(card),

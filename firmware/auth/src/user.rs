@@ -60,7 +60,9 @@ impl User {
             user: self.id,
             owner_keys: self.owner_keys(keys),
             name: self.login,
+            groups: Vec::new(),
             source: Source::Local,
+            provisional: false,
         }
     }
 }

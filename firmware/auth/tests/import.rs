@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use platen_auth::{Directory, DirectoryError};
 use platen_model::local::ImportReport;
-use platen_model::{CardKey, Denied, Identity, Presented};
+use platen_model::{CardKey, Denied, Identity};
 use platen_store::{Database, Disk, Keys, RealDisk, SimDisk};
 
 struct Given {
@@ -43,7 +43,7 @@ impl Given {
 
     fn tap(&self, card: &str) -> Result<Identity, Denied> {
         let key = card_key(&self.keys, card).unwrap();
-        self.directory.identify(Presented::Card(key))
+        self.directory.identify(key)
     }
 
     fn who(&self, card: &str) -> String {
@@ -268,8 +268,7 @@ fn a_lost_or_stale_index_is_made_again_from_the_file() {
     // Generation 2 is written with another database: the first one's tables are stale.
     let disk: Arc<dyn Disk> = disk;
     let elsewhere = open(&disk, &keys, &dir.path().join("elsewhere"));
-    let tap =
-        |directory: &Directory, number| directory.identify(Presented::Card(card(number).unwrap()));
+    let tap = |directory: &Directory, number| directory.identify(card(number).unwrap());
     assert_eq!(tap(&elsewhere, "deadbeef").unwrap().name, "ann");
     elsewhere
         .import(&b"user,card\nann,01020304\n"[..], card)
@@ -386,11 +385,7 @@ fn power_loss_at_any_sync_of_an_import_leaves_the_old_or_the_new_directory() {
             let survived: Arc<dyn Disk> = Arc::new(disk.crash());
             let directory = open(&survived, &keys, dir.path());
             let counts = directory.counts();
-            let tap = |number| {
-                directory
-                    .identify(Presented::Card(card(number).unwrap()))
-                    .is_ok()
-            };
+            let tap = |number| directory.identify(card(number).unwrap()).is_ok();
             match counts.generation {
                 1 => assert!(!taken && tap("deadbeef") && !tap("01020304")),
                 2 => assert!(!tap("deadbeef") && tap("01020304") && tap("0a0b0c0d")),

@@ -276,6 +276,7 @@ mod tests {
                 attempt,
                 octets: 0,
                 format: String::new(),
+                shares: Vec::new(),
             },
             1 => Entry::Settled {
                 job,
@@ -289,6 +290,8 @@ mod tests {
                 impressions: None,
                 confirmed_by: None,
                 charged,
+                shares: Vec::new(),
+                cost: None,
             },
             _ => Entry::Interrupted {
                 job,

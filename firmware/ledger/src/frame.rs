@@ -7,7 +7,7 @@ use std::fmt;
 use ring::digest;
 
 /// Version of the format this program writes.
-pub(crate) const VERSION: u16 = 2;
+pub(crate) const VERSION: u16 = 3;
 /// Bytes of a segment's header before its checkpoint.
 pub(crate) const HEADER_BYTES: usize = 64;
 /// Bytes of a record before its payload.

@@ -22,7 +22,7 @@ pub mod verify;
 mod walk;
 mod writer;
 
-pub use entry::{Entry, OpenRelease, Outcome, Recorded, SettledRelease, Stamp};
+pub use entry::{Cost, Entry, OpenRelease, Outcome, Recorded, SettledRelease, Stamp};
 pub use error::LedgerError;
 pub use frame::ChainHash;
 pub use ledger::{Ledger, LedgerReport, Limits, Receipt};

@@ -166,7 +166,7 @@ fn a_segment_of_which_nothing_can_be_read_is_set_aside_and_stays_a_fault() {
 fn a_newer_version_is_not_touched() {
     let (disk, keys) = small_ledger();
     let mut bytes = bytes_of(&disk, FIRST_SEGMENT);
-    bytes[8] = 3;
+    bytes[8] = 4;
     let sum = crc32fast::hash(&bytes[..60]);
     bytes[60..64].copy_from_slice(&sum.to_le_bytes());
     let copy = copy_with(&disk, FIRST_SEGMENT, &bytes);
@@ -251,6 +251,6 @@ fn an_empty_segment_of_an_older_version_is_replaced() {
     let copy = copy_with(&disk, FIRST_SEGMENT, &as_version_1(&whole[..first]));
     let (ledger, _) = open(&copy, &keys, LARGE).unwrap();
     ledger.append_blocking(started()).unwrap();
-    assert_eq!(bytes_of(&copy, FIRST_SEGMENT)[8], 2);
+    assert_eq!(bytes_of(&copy, FIRST_SEGMENT)[8], 3);
     assert_eq!(ledger.verify().unwrap().faults, []);
 }

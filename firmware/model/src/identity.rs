@@ -3,21 +3,58 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{CardKey, OwnerKey, UserId};
-
-/// What somebody presented at the box. Card numbers arrive here only as keyed hash.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Presented {
-    /// A card was held to the reader.
-    Card(CardKey),
-}
+use crate::ids::{GroupId, OwnerKey, UserId};
 
 /// Where an identity was decided.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
-    /// Users imported on this box.
+    /// Users imported on this box, which belongs to no site.
     Local,
+    /// The centre was asked.
+    Online,
+    /// The box's copy of the centre's directory.
+    Cached {
+        /// Seconds since the centre last confirmed the copy.
+        age_s: u64,
+    },
+}
+
+/// How somebody proved who they are.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Method {
+    /// A card.
+    Card,
+    /// A card and the PIN.
+    CardPin,
+    /// The person's number and the PIN.
+    Pin,
+    /// Login name and password.
+    Password,
+    /// A finger.
+    Finger,
+    /// The phone, which read the code that the box showed (3.12).
+    Phone,
+    /// A one-time code.
+    Code,
+}
+
+impl Method {
+    /// Fixed keyword, for screens and logs.
+    #[must_use]
+    pub fn keyword(self) -> &'static str {
+        match self {
+            Self::Card => "card",
+            Self::CardPin => "card-pin",
+            Self::Pin => "pin",
+            Self::Password => "password",
+            Self::Finger => "finger",
+            Self::Phone => "phone",
+            Self::Code => "code",
+        }
+    }
 }
 
 /// A known person.
@@ -29,20 +66,39 @@ pub struct Identity {
     pub name: String,
     /// Finds the person's jobs: the keyed hashes of the login name and its aliases.
     pub owner_keys: Vec<OwnerKey>,
+    /// Groups the person is in.
+    pub groups: Vec<GroupId>,
     /// Where this was decided.
     pub source: Source,
+    /// Whether the credential waits for the centre's confirmation: worth less until then.
+    pub provisional: bool,
 }
 
 /// Why nobody was recognised.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Denied {
     /// No user has this card.
     UnknownCard,
     /// The user exists but may not log in.
     UserDisabled,
-    /// The card can't prove that it is genuine, which this box asks of cards.
+    /// The card can't prove that it is genuine, which is asked of it.
     WeakCard,
     /// No user has this finger.
     UnknownFinger,
+    /// No such login name or number, or the wrong PIN or password: which of them is not told.
+    WrongSecret,
+    /// Too many wrong tries: the credential or the box waits.
+    LockedOut,
+    /// The code is unknown, used or too old.
+    BadCode,
+    /// The box has not heard from the centre for too long.
+    CacheTooOld,
+    /// Not seen at this box lately, which is asked while the centre can't be reached.
+    NotSeenHere,
+    /// The credential's time is over.
+    Expired,
+    /// The person did not answer in time, or gave up.
+    GaveUp,
 }

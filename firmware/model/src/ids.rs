@@ -36,15 +36,40 @@ impl fmt::Display for JobNumber {
     }
 }
 
-/// A user, stable over renames.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct UserId(pub Uuid);
+macro_rules! uuid_id {
+    ($(#[$doc:meta] $name:ident)*) => { $(
+        #[$doc]
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
 
-impl fmt::Display for UserId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(f)
-    }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+    )* };
+}
+
+uuid_id! {
+    /// A user, stable over renames.
+    UserId
+    /// A group of users.
+    GroupId
+    /// A card, PIN, password, finger or code of a user.
+    CredentialId
+    /// A quota.
+    QuotaId
+    /// A slice of a quota that one box may spend.
+    LeaseId
+    /// A price list.
+    PricesId
+    /// A rule.
+    RuleId
+    /// A node server: the box's own UUID.
+    NodeId
+    /// A site: one central database and the boxes that belong to it.
+    SiteId
 }
 
 /// Keyed hash of a card number: what is stored and compared instead of the number.
@@ -75,6 +100,20 @@ macro_rules! short_hex {
             }
         }
     };
+}
+
+impl AsRef<[u8]> for CardKey {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl TryFrom<&[u8]> for CardKey {
+    type Error = std::array::TryFromSliceError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, Self::Error> {
+        bytes.try_into().map(Self)
+    }
 }
 
 short_hex!(CardKey);

@@ -193,7 +193,9 @@ mod tests {
             user: UserId(JobId::from_parts(1, &[1; 10]).0),
             name: "ann".into(),
             owner_keys: vec![OwnerKey([1; 16]), OwnerKey([2; 16])],
+            groups: Vec::new(),
             source: Source::Local,
+            provisional: false,
         }
     }
 

@@ -43,6 +43,7 @@ pub(crate) fn released(number: u32, attempt: u32) -> Entry {
         attempt,
         octets: 1000,
         format: "application/pdf".into(),
+        shares: Vec::new(),
     }
 }
 
@@ -59,6 +60,8 @@ pub(crate) fn settled(number: u32, attempt: u32, charged: bool) -> Entry {
         impressions: None,
         confirmed_by: None,
         charged,
+        shares: Vec::new(),
+        cost: None,
     }
 }
 

@@ -4,7 +4,7 @@
 use platen_hal::{CardUid, PanelSignal, Proof};
 use platen_ledger::Entry;
 use platen_model::local::TapResult;
-use platen_model::{CardKey, Chain, Denied, Identity, Presented};
+use platen_model::{CardKey, Chain, Denied, Identity, Method};
 
 use super::Door;
 use crate::config::WeakCards;
@@ -34,7 +34,7 @@ impl Door {
             let words = self.panel.weak_words().to_owned();
             return self.deny(reader, card, Denied::WeakCard, Some(words)).await;
         }
-        match self.directory.identify(Presented::Card(card)) {
+        match self.directory.identify(card) {
             Ok(identity) => self.admit(reader, &identity, proof).await,
             Err(reason) => self.deny(reader, card, reason, None).await,
         }
@@ -56,7 +56,7 @@ impl Door {
         let journaled = self.journal(entry).await;
         let mut tapped = Tapped::only(match reason {
             Denied::UnknownCard => PanelSignal::UnknownCard,
-            Denied::UserDisabled | Denied::WeakCard | Denied::UnknownFinger => PanelSignal::Refused,
+            _ => PanelSignal::Refused,
         });
         tapped.more = if journaled {
             words
@@ -72,6 +72,7 @@ impl Door {
             reader: reader.to_owned(),
             source: identity.source,
             proved: proof == Proof::Proved,
+            method: Some(Method::Card),
         };
         // The journal puts the login before the releases that follow it; their tickets wait for
         // the disk, so the login needs no wait of its own.

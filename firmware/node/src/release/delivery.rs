@@ -109,6 +109,7 @@ impl Release<'_> {
             attempt: last + 1,
             octets: self.job.octets,
             format: self.job.format.clone(),
+            shares: Vec::new(),
         };
         match self.shop.ledger.append_blocking(ticket.clone()) {
             // The end of the last attempt could not be journaled then.
@@ -141,6 +142,8 @@ impl Release<'_> {
             impressions: report.impressions,
             confirmed_by: report.confirmed_by.map(evidence),
             charged: true,
+            shares: Vec::new(),
+            cost: None,
         });
         if !settled {
             // Without its record the job has not ended: its owner is asked, as after a power cut.
@@ -242,6 +245,8 @@ impl Release<'_> {
             impressions: None,
             confirmed_by: None,
             charged: false,
+            shares: Vec::new(),
+            cost: None,
         }
     }
 

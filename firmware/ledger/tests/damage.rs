@@ -171,7 +171,7 @@ fn a_newer_version_is_not_touched() {
     bytes[60..64].copy_from_slice(&sum.to_le_bytes());
     let copy = copy_with(&disk, FIRST_SEGMENT, &bytes);
     let error = open(&copy, &keys, LARGE).unwrap_err();
-    assert!(error.to_string().contains("version 3"), "{error}");
+    assert!(error.to_string().contains("version 4"), "{error}");
     assert_eq!(bytes_of(&copy, FIRST_SEGMENT), bytes);
 }
 

@@ -14,6 +14,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
+use ring::digest::{SHA256, digest};
 use smol::future::FutureExt;
 use smol::io::{AsyncRead, AsyncWrite};
 use smol::net::TcpStream;
@@ -36,6 +37,18 @@ pub struct PeerInfo {
     pub addr: PeerAddr,
     /// Whether the request came through TLS.
     pub tls: bool,
+    /// SHA-256 of the client's own certificate (DER), where it showed one and proved its key.
+    pub certificate: Option<[u8; 32]>,
+}
+
+impl PeerInfo {
+    fn plain(addr: PeerAddr) -> Self {
+        Self {
+            addr,
+            tls: false,
+            certificate: None,
+        }
+    }
 }
 
 /// Serves a connection to its end; errors are the peer's affair and only counted.
@@ -43,7 +56,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, socket: Socket, signals: Signals)
     let work = async {
         match socket {
             Socket::Unix(stream, addr) => {
-                talk(&shared, stream, PeerInfo { addr, tls: false }, &signals).await;
+                talk(&shared, stream, PeerInfo::plain(addr), &signals).await;
             }
             Socket::Tcp(stream, addr) => serve_tcp(&shared, stream, addr, &signals).await,
         }
@@ -70,7 +83,12 @@ async fn serve_tcp(shared: &Shared, stream: TcpStream, addr: PeerAddr, signals: 
         Some(acceptor) if first == TLS_HANDSHAKE => {
             match within(shared.limits.tls_handshake, acceptor.accept(stream)).await {
                 Some(Ok(stream)) => {
-                    talk(shared, stream, PeerInfo { addr, tls: true }, signals).await;
+                    let peer = PeerInfo {
+                        addr,
+                        tls: true,
+                        certificate: fingerprint(stream.get_ref().1),
+                    };
+                    talk(shared, stream, peer, signals).await;
                 }
                 Some(Err(error)) => {
                     shared.counters.tls_failed.fetch_add(1, Ordering::Relaxed);
@@ -81,8 +99,13 @@ async fn serve_tcp(shared: &Shared, stream: TcpStream, addr: PeerAddr, signals: 
                 }
             }
         }
-        _ => talk(shared, stream, PeerInfo { addr, tls: false }, signals).await,
+        _ => talk(shared, stream, PeerInfo::plain(addr), signals).await,
     }
+}
+
+fn fingerprint(connection: &rustls::ServerConnection) -> Option<[u8; 32]> {
+    let own = connection.peer_certificates()?.first()?;
+    digest(&SHA256, own).as_ref().try_into().ok()
 }
 
 async fn first_byte(stream: &TcpStream) -> io::Result<Option<u8>> {

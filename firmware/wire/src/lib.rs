@@ -8,6 +8,7 @@
 //! - [`snmp`]: messages of the Simple Network Management Protocol; [`printer_mib`]: what printers
 //!   tell by it.
 //! - [`ieee1284`]: device id strings of USB and parallel printers.
+//! - [`form`]: fields, cookies and languages that browsers send.
 //!
 //! Everything read here comes from outside: each parser has named limits, does work linear in its
 //! input and answers an error, never a panic.
@@ -15,6 +16,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 
+pub mod form;
 pub mod ieee1284;
 pub mod ipp;
 pub mod lpr;

@@ -32,6 +32,7 @@ mod sealed_job;
 mod sensor_calls;
 mod snmp;
 mod users_csv;
+mod web_form;
 mod wedge_keys;
 mod wiegand;
 
@@ -57,6 +58,7 @@ pub use raster_count::raster_count;
 pub use sealed_job::sealed_job;
 pub use snmp::snmp_message;
 pub use users_csv::users_csv;
+pub use web_form::web_form;
 pub use wedge_keys::wedge_keys;
 pub use wiegand::wiegand;
 
@@ -99,6 +101,7 @@ pub const TARGETS: &[Target] = &[
     ("sealed_job", sealed_job, &["fuzz/corpus/sealed_job"]),
     ("snmp_message", snmp_message, &["fuzz/corpus/snmp_message"]),
     ("users_csv", users_csv, &["fuzz/corpus/users_csv"]),
+    ("web_form", web_form, &["fuzz/corpus/web_form"]),
     ("wedge_keys", wedge_keys, &["fuzz/corpus/wedge_keys"]),
     ("wiegand", wiegand, &["fuzz/corpus/wiegand"]),
 ];

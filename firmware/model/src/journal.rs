@@ -163,6 +163,9 @@ pub enum Entry {
         credential: CredentialRecord,
         /// How the person proved who they are.
         method: Method,
+        /// How many of the site's keys are behind the card's hash: a box that was cut off may not
+        /// have the newest one yet.
+        keys: u32,
     },
     /// A one-time code was used; since version 3.
     CodeUsed {

@@ -4,7 +4,9 @@
 
 mod announce;
 mod body;
+mod client;
 mod connection;
+mod exchange;
 mod identity;
 mod limits;
 mod listener;
@@ -13,9 +15,12 @@ mod paced;
 mod port;
 mod reply;
 mod server;
+mod tls;
+mod verifier;
 
 pub use announce::{AnnounceError, Announcement, Announcer, Interfaces, NAME_MAX};
 pub use body::{BodyError, BodyReader};
+pub use client::{HttpsClient, HttpsError, HttpsOptions};
 pub use connection::PeerInfo;
 pub use identity::{IdentityError, ServerIdentity, crypto_provider};
 pub use limits::{BodyLimits, NetLimits};
@@ -23,7 +28,8 @@ pub use listener::{ListenError, Listener, PeerAddr};
 pub use local::{LocalClient, LocalError};
 pub use port::{
     IppFault, IppOptions, IppPort, LprOptions, LprPort, PortScheme, PortUri, PortUriError,
-    SnmpOptions, SnmpPort, SocketOptions, SocketPort, TlsTrust, TrustError,
+    SnmpOptions, SnmpPort, SocketOptions, SocketPort,
 };
 pub use reply::{ReplyBody, reply, stream};
 pub use server::{NetCounters, Running, Server};
+pub use tls::{CertificateTime, ClientIdentity, TlsTrust, TrustError};

@@ -15,7 +15,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-pub use ipp::{IppFault, IppOptions, IppPort, TlsTrust, TrustError};
+pub use ipp::{IppFault, IppOptions, IppPort};
 pub use lpr::{LprOptions, LprPort};
 pub use snmp::{SnmpOptions, SnmpPort};
 pub use socket::{SocketOptions, SocketPort};

@@ -11,11 +11,12 @@ use platen_wire::ipp::{Message, Operation};
 use smol::Async;
 
 use super::fault::IppFault;
-use super::link::{Duplex, Link, PipeStream, Place, Upload};
-use super::tls::Tls;
+use super::link::{Link, PipeStream, Place, Upload};
 use crate::body::within;
+use crate::exchange::Duplex;
 use crate::port::PortUri;
 use crate::port::tcp::connect;
+use crate::tls::Tls;
 
 /// From the first to the last byte of a TLS handshake; printers take their time.
 const HANDSHAKE: Duration = Duration::from_secs(5);

@@ -8,6 +8,8 @@ use platen_hal::PortError;
 use platen_wire::ipp::{DecodeError, EncodeError, Operation, Status};
 use thiserror::Error;
 
+use crate::tls::{TlsFault, shown};
+
 /// Why a printer gave no (good) answer. It stands behind [`PortError::Offline`] or
 /// [`PortError::Broken`], as the source of their [`io::Error`].
 #[derive(Debug, Error)]
@@ -84,6 +86,21 @@ pub enum IppFault {
     /// The printer made a job and gave no number for it.
     #[error("printer named no job")]
     NoJob,
+}
+
+impl From<TlsFault> for IppFault {
+    fn from(fault: TlsFault) -> Self {
+        match fault {
+            TlsFault::HostName => Self::HostName,
+            TlsFault::NotPinned { fingerprint } => Self::NotPinned {
+                fingerprint: shown(&fingerprint),
+            },
+            TlsFault::OtherCertificate { fingerprint } => Self::OtherCertificate {
+                fingerprint: shown(&fingerprint),
+            },
+            TlsFault::Handshake(error) => Self::Tls(error),
+        }
+    }
 }
 
 impl IppFault {

@@ -11,7 +11,6 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Response, StatusCode};
 use platen_hal::BytePipe;
@@ -19,21 +18,13 @@ use platen_wire::ipp::{Decoder, Limits, Message, Progress};
 use smol::channel::{Receiver, Sender, bounded};
 use smol::io::{AsyncRead, AsyncWrite};
 use smol::stream::Stream;
-use smol_hyper::rt::FuturesIo;
 
 use super::fault::IppFault;
+use crate::exchange::{Duplex, Exchange};
 
 const IPP: &str = "application/ipp";
-/// Bytes of an answer's headers; hyper refuses a longer one.
-const HEADER_BYTES_MAX: usize = 64 * 1024;
-/// Headers of an answer.
-const HEADERS_MAX: usize = 100;
 /// Bytes behind an answer's IPP message that are read and dropped to get to its end.
 const REST_BYTES_MAX: usize = 64 * 1024;
-
-/// Any two-way stream of bytes.
-pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// A pipe as a stream.
 pub(super) struct PipeStream(pub(super) Box<dyn BytePipe>);
@@ -89,53 +80,11 @@ impl Place {
 }
 
 /// An open connection.
-pub(super) struct Link {
-    sender: SendRequest<Outgoing>,
-    drive: Drive,
-}
-
-/// What moves the bytes; gone when the connection has ended.
-struct Drive(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
-
-impl Drive {
-    fn poll(&mut self, cx: &mut Context<'_>) {
-        if let Some(connection) = &mut self.0
-            && connection.as_mut().poll(cx).is_ready()
-        {
-            self.0 = None;
-        }
-    }
-
-    /// Does `work` while the bytes move.
-    async fn beside<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
-        std::future::poll_fn(|cx| {
-            if let Poll::Ready(done) = work.as_mut().poll(cx) {
-                return Poll::Ready(done);
-            }
-            self.poll(cx);
-            // The connection may just have brought what the work waits for.
-            work.as_mut().poll(cx)
-        })
-        .await
-    }
-}
+pub(super) struct Link(Exchange<Outgoing>);
 
 impl Link {
     pub(super) async fn open(stream: Box<dyn Duplex>) -> Result<Self, IppFault> {
-        let (sender, connection) = Builder::new()
-            .max_buf_size(HEADER_BYTES_MAX)
-            .max_headers(HEADERS_MAX)
-            .handshake(FuturesIo::new(stream))
-            .await?;
-        let drive: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async {
-            // Whoever waits for an answer hears of a break by the answer.
-            let _ended = connection.await;
-        });
-        Ok(Self {
-            sender,
-            drive: Drive(Some(drive)),
-        })
+        Ok(Self(Exchange::open(stream).await?))
     }
 
     /// Asks, and takes the whole answer.
@@ -146,7 +95,7 @@ impl Link {
     ) -> Result<Message, IppFault> {
         let request = place.request(Outgoing::message(question)?)?;
         let id = question.header.request_id;
-        let Self { sender, drive } = self;
+        let Exchange { sender, drive } = &mut self.0;
         drive
             .beside(async {
                 sender.ready().await?;
@@ -160,7 +109,7 @@ impl Link {
         let (pieces, body) = Outgoing::document(question)?;
         let request = place.request(body)?;
         let id = question.header.request_id;
-        let response = self.sender.send_request(request);
+        let response = self.0.sender.send_request(request);
         Ok(Upload {
             link: self,
             pieces,
@@ -170,11 +119,7 @@ impl Link {
 
     /// Whether the other side has closed it, after a look at what has come meanwhile.
     pub(super) async fn is_closed(&mut self) -> bool {
-        std::future::poll_fn(|cx| {
-            self.drive.poll(cx);
-            Poll::Ready(self.drive.0.is_none() || self.sender.is_closed())
-        })
-        .await
+        self.0.is_closed().await
     }
 }
 
@@ -205,7 +150,7 @@ impl Upload {
             }
         };
         let work = smol::future::or(taken, early);
-        link.drive.beside(work).await
+        link.0.drive.beside(work).await
     }
 
     /// Ends the document and waits for the answer; the connection can be used again then.
@@ -216,7 +161,7 @@ impl Upload {
             answer,
         } = self;
         drop(pieces);
-        let message = link.drive.beside(answer).await?;
+        let message = link.0.drive.beside(answer).await?;
         Ok((message, link))
     }
 }

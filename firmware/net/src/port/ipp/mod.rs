@@ -9,7 +9,6 @@ mod client;
 mod fault;
 mod link;
 mod session;
-mod tls;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,13 +19,12 @@ use platen_wire::ipp::Status;
 use platen_wire::ipp::client::PrinterAnswer;
 
 pub use fault::IppFault;
-pub use tls::{TlsTrust, TrustError};
 
 use self::client::{Client, Shared, Way, lock};
 use self::link::Place;
 use self::session::IppSession;
-use self::tls::Tls;
 use super::{PortScheme, PortUri};
+use crate::tls::{Tls, TlsTrust, TrustError};
 
 /// How long a printer may take to say how it is, after the connection to it is there.
 const STATUS: Duration = Duration::from_millis(1500);
@@ -80,7 +78,7 @@ impl IppPort {
     pub fn new(uri: PortUri, trust: &TlsTrust, options: IppOptions) -> Result<Self, TrustError> {
         let text = uri.to_string();
         let tls = match uri.scheme {
-            PortScheme::Ipps => Some(Tls::new(trust)?),
+            PortScheme::Ipps => Some(Tls::new(trust, None, None)?),
             _ => None,
         };
         let path = match uri.path.as_str() {

@@ -1,41 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Which certificate a printer may show. Printers sign their own, so the usual way is a pin: the
-//! SHA-256 fingerprint of the certificate, typed in by an administrator. Nothing is trusted on
-//! first use: without a pin and an authority the fingerprint is told and the printer refused.
+//! The asking side of TLS: which certificate a printer or a centre may show, and which the box shows
+//! itself. Printers sign their own, so their usual way is a pin: the SHA-256 fingerprint of the
+//! certificate, typed in by an administrator. Nothing is trusted on first use: without a pin and an
+//! authority the fingerprint is told and the other side refused.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_rustls::TlsConnector;
-use ring::digest::{SHA256, digest};
+use futures_rustls::client::TlsStream;
+use platen_model::Clock;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
-use smol::Async;
-use std::net::TcpStream;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
+use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
+use smol::io::{AsyncRead, AsyncWrite};
 use thiserror::Error;
 
-use super::fault::IppFault;
 use crate::identity::crypto_provider;
+use crate::verifier::{InTime, Pinned};
 
 const PIN_SCHEME: &str = "sha256:";
-type Fingerprint = [u8; 32];
+/// SHA-256 of a certificate's DER.
+pub(crate) type Fingerprint = [u8; 32];
 
-/// Whom an `ipps:` port trusts.
+/// Whom the asking side trusts.
 #[derive(Clone, Debug, Default)]
 pub enum TlsTrust {
-    /// Nobody: the printer is refused, with its fingerprint.
+    /// Nobody: the other side is refused, with its fingerprint.
     #[default]
     Nobody,
     /// The certificate with this SHA-256 fingerprint, whatever else it says.
     Pin([u8; 32]),
-    /// Certificates of these authorities that name the URI's host and are valid now.
+    /// Certificates of these authorities that name the host asked for and are valid now.
     Authorities(Arc<RootCertStore>),
 }
 
@@ -55,6 +57,9 @@ pub enum TrustError {
         #[source]
         source: rustls::pki_types::pem::Error,
     },
+    /// The text holds no certificate of an authority.
+    #[error("no authority's certificate in the text")]
+    Text,
     /// No TLS can be had from what was given.
     #[error("TLS can't be set up with these certificates")]
     Tls(#[source] Error),
@@ -100,19 +105,31 @@ impl TlsTrust {
         };
         let certificates = CertificateDer::pem_file_iter(path).map_err(fault)?;
         let certificates: Vec<_> = certificates.collect::<Result<_, _>>().map_err(fault)?;
+        Self::of(certificates).ok_or_else(|| TrustError::NoAuthority {
+            path: path.to_owned(),
+        })
+    }
+
+    /// Reads the authorities of PEM text, such as an enrolment brings.
+    ///
+    /// # Errors
+    /// [`TrustError::Text`].
+    pub fn from_pem(text: &str) -> Result<Self, TrustError> {
+        let certificates = CertificateDer::pem_slice_iter(text.as_bytes());
+        let certificates = certificates.collect::<Result<Vec<_>, _>>();
+        let store = certificates.ok().and_then(Self::of);
+        store.ok_or(TrustError::Text)
+    }
+
+    fn of(certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
         let mut store = RootCertStore::empty();
         let (added, _) = store.add_parsable_certificates(certificates);
-        if added == 0 {
-            return Err(TrustError::NoAuthority {
-                path: path.to_owned(),
-            });
-        }
-        Ok(Self::Authorities(Arc::new(store)))
+        (added > 0).then(|| Self::Authorities(Arc::new(store)))
     }
 }
 
 /// The fingerprint as it stands in a configuration.
-fn shown(fingerprint: &Fingerprint) -> String {
+pub(crate) fn shown(fingerprint: &Fingerprint) -> String {
     let mut text = PIN_SCHEME.to_owned();
     for octet in fingerprint {
         // Writing to a String cannot fail.
@@ -121,18 +138,95 @@ fn shown(fingerprint: &Fingerprint) -> String {
     text
 }
 
-/// The client side of TLS for one printer. Sessions are resumed, since a printer's processor takes
-/// its time over a handshake.
+/// What the asking side shows when it is asked for a certificate.
+pub struct ClientIdentity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivatePkcs8KeyDer<'static>,
+}
+
+impl ClientIdentity {
+    /// A certificate (X.509, DER) and its private key (PKCS #8, DER).
+    #[must_use]
+    pub fn from_der(certificate: Vec<u8>, key: Vec<u8>) -> Self {
+        Self {
+            chain: vec![certificate.into()],
+            key: key.into(),
+        }
+    }
+}
+
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientIdentity")
+    }
+}
+
+/// The clock by which certificates are judged, for a box whose own clock may be wrong. A certificate
+/// counts as valid when it was so at any time between `floor` and now, and one from the future tells
+/// that the clock is behind: neither keeps the box from the only side that could set it right.
+#[derive(Clone)]
+pub struct CertificateTime {
+    /// The box's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Wall milliseconds since 1970 that have passed for certain, such as the last time that the
+    /// centre has signed. A certificate that ran out before is refused.
+    pub floor_unix_ms: u64,
+}
+
+impl fmt::Debug for CertificateTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CertificateTime({})", self.floor_unix_ms)
+    }
+}
+
+impl CertificateTime {
+    pub(crate) fn floor(&self) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_millis(self.floor_unix_ms))
+    }
+}
+
+impl TimeProvider for CertificateTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        let now_unix_ms = self.clock.now().unix_ms.max(self.floor_unix_ms);
+        Some(UnixTime::since_unix_epoch(Duration::from_millis(
+            now_unix_ms,
+        )))
+    }
+}
+
+/// Why there is no TLS connection.
+#[derive(Debug)]
+pub(crate) enum TlsFault {
+    /// The host's name can't stand in a certificate.
+    HostName,
+    /// Nobody is trusted.
+    NotPinned { fingerprint: Fingerprint },
+    /// Another certificate than the pinned one.
+    OtherCertificate { fingerprint: Fingerprint },
+    /// Anything else of the handshake.
+    Handshake(io::Error),
+}
+
+/// The client side of TLS. Sessions are resumed, since a printer's processor takes its time over a
+/// handshake.
 #[derive(Clone, Debug)]
-pub(super) struct Tls {
+pub(crate) struct Tls {
     config: Arc<ClientConfig>,
     pinned: Option<Arc<Pinned>>,
 }
 
 impl Tls {
-    pub(super) fn new(trust: &TlsTrust) -> Result<Self, TrustError> {
+    pub(crate) fn new(
+        trust: &TlsTrust,
+        identity: Option<ClientIdentity>,
+        time: Option<&CertificateTime>,
+    ) -> Result<Self, TrustError> {
         let provider = crypto_provider();
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        let clock: Arc<dyn TimeProvider> = match time {
+            Some(time) => Arc::new(time.clone()),
+            None => Arc::new(DefaultTimeProvider),
+        };
+        let builder = ClientConfig::builder_with_details(Arc::clone(&provider), clock)
             .with_safe_default_protocol_versions()
             .map_err(TrustError::Tls)?;
         let (verifier, pinned): (Arc<dyn ServerCertVerifier>, _) = match trust {
@@ -142,15 +236,23 @@ impl Tls {
                 let verifier = verifier
                     .build()
                     .map_err(|error| TrustError::Tls(Error::General(error.to_string())))?;
-                (verifier, None)
+                match time {
+                    Some(time) => (Arc::new(InTime::new(verifier, time.floor())), None),
+                    None => (verifier, None),
+                }
             }
             TlsTrust::Pin(pin) => Pinned::verifier(Some(*pin), provider),
             TlsTrust::Nobody => Pinned::verifier(None, provider),
         };
-        let config = builder
+        let builder = builder
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(verifier);
+        let config = match identity {
+            None => builder.with_no_client_auth(),
+            Some(ClientIdentity { chain, key }) => builder
+                .with_client_auth_cert(chain, PrivateKeyDer::Pkcs8(key))
+                .map_err(TrustError::Tls)?,
+        };
         Ok(Self {
             config: Arc::new(config),
             pinned,
@@ -158,19 +260,18 @@ impl Tls {
     }
 
     /// Makes a connection a TLS one.
-    pub(super) async fn wrap(
-        &self,
-        host: &str,
-        stream: Async<TcpStream>,
-    ) -> Result<futures_rustls::client::TlsStream<Async<TcpStream>>, IppFault> {
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| IppFault::HostName)?;
+    pub(crate) async fn wrap<S>(&self, host: &str, stream: S) -> Result<TlsStream<S>, TlsFault>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| TlsFault::HostName)?;
         let connector = TlsConnector::from(Arc::clone(&self.config));
         let made = connector.connect(name, stream).await;
         made.map_err(|error| self.fault(error))
     }
 
     /// A refusal of ours is told with what was seen.
-    fn fault(&self, error: std::io::Error) -> IppFault {
+    fn fault(&self, error: io::Error) -> TlsFault {
         let refused = error
             .get_ref()
             .and_then(|inner| inner.downcast_ref())
@@ -178,92 +279,18 @@ impl Tls {
                 *inner
                     == Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
             });
-        let Some((pinned, seen)) = self
+        let Some((pinned, fingerprint)) = self
             .pinned
             .as_ref()
             .filter(|_| refused)
             .and_then(|pinned| Some((pinned, pinned.seen()?)))
         else {
-            return IppFault::Tls(error);
+            return TlsFault::Handshake(error);
         };
-        let fingerprint = shown(&seen);
-        match pinned.pin {
-            Some(_) => IppFault::OtherCertificate { fingerprint },
-            None => IppFault::NotPinned { fingerprint },
+        match pinned.has_pin() {
+            true => TlsFault::OtherCertificate { fingerprint },
+            false => TlsFault::NotPinned { fingerprint },
         }
-    }
-}
-
-/// Takes one certificate and no other. That the printer has its key is checked as always.
-#[derive(Debug)]
-struct Pinned {
-    pin: Option<Fingerprint>,
-    seen: Mutex<Option<Fingerprint>>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl Pinned {
-    fn verifier(
-        pin: Option<Fingerprint>,
-        provider: Arc<CryptoProvider>,
-    ) -> (Arc<dyn ServerCertVerifier>, Option<Arc<Self>>) {
-        let pinned = Arc::new(Self {
-            pin,
-            seen: Mutex::default(),
-            provider,
-        });
-        (Arc::clone(&pinned) as _, Some(pinned))
-    }
-
-    fn seen(&self) -> Option<Fingerprint> {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let mut seen = Fingerprint::default();
-        seen.copy_from_slice(digest(&SHA256, end_entity).as_ref());
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
-        if self.pin == Some(seen) {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            let refusal = CertificateError::ApplicationVerificationFailure;
-            Err(Error::InvalidCertificate(refusal))
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The ledger as the daemon sees it: opening, appending, reading.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -15,7 +16,7 @@ use crate::frame::ChainHash;
 use crate::recover;
 use crate::verify::{self, Acknowledged, Fault, Verification};
 use crate::walk::{Event, Walk};
-use crate::writer::{Request, Writer};
+use crate::writer::{Listeners, Request, Writer};
 
 /// Appends that may wait for the writer. More of them wait in their callers.
 pub const WAITING_MAX: usize = 1024;
@@ -76,6 +77,7 @@ pub struct Ledger {
     keys: Arc<Keys>,
     requests: Sender<Request>,
     acknowledged: Arc<Mutex<Acknowledged>>,
+    listeners: Listeners,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -133,6 +135,7 @@ impl Ledger {
             record_repair(&mut writer, entry);
         }
         let acknowledged = writer.acknowledged();
+        let listeners = writer.listeners();
         let (requests, receiver) = bounded(WAITING_MAX);
         let thread = thread::Builder::new()
             .name("ledger".into())
@@ -143,6 +146,7 @@ impl Ledger {
             keys,
             requests,
             acknowledged,
+            listeners,
             thread: Some(thread),
         };
         Ok((ledger, report))
@@ -199,23 +203,60 @@ impl Ledger {
     /// As [`Ledger::verify`].
     pub fn entries(&self, from: u64, limit: usize) -> Result<Vec<Recorded>, LedgerError> {
         let limit = limit.min(ENTRIES_MAX);
+        let mut entries = Vec::new();
+        if limit == 0 {
+            return Ok(entries);
+        }
+        self.replay(from, |record| {
+            entries.push(record);
+            match entries.len() < limit {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        })?;
+        Ok(entries)
+    }
+
+    /// Gives `each` every entry from sequence number `from` on, as far as they are acknowledged
+    /// now, until it has enough. Damaged records are left out, so a hole in the sequence numbers is
+    /// damage. Blocks; memory is bounded by one record.
+    ///
+    /// # Errors
+    /// As [`Ledger::verify`].
+    pub fn replay(
+        &self,
+        from: u64,
+        mut each: impl FnMut(Recorded) -> ControlFlow<()>,
+    ) -> Result<(), LedgerError> {
         let acknowledged = self.acknowledged();
         let ids = acknowledged.segments(&*self.disk)?;
         let behind = ids.partition_point(|id| id.0 <= from);
-        let mut entries = Vec::new();
         for &id in ids.iter().skip(behind.saturating_sub(1)) {
             let until = acknowledged.until(id);
             let mut walk = Walk::start(&*self.disk, self.keys.values(), id, None, until)?.walk;
-            while entries.len() < limit
-                && let Some(event) = walk.next_event()?
-            {
-                match event {
-                    Event::Entry(record) if record.sequence >= from => entries.push(record),
-                    Event::Entry(_) | Event::Fault(_) | Event::Torn(_) => {}
+            while let Some(event) = walk.next_event()? {
+                if let Event::Entry(record) = event
+                    && record.sequence >= from
+                    && each(record).is_break()
+                {
+                    return Ok(());
                 }
             }
         }
-        Ok(entries)
+        Ok(())
+    }
+
+    /// Tells of new entries: something is received after each group of them is on the disk, once
+    /// for many where nobody looks in between. What is new is behind the last look's [`Self::head`].
+    #[must_use]
+    pub fn appended(&self) -> Receiver<()> {
+        let (sender, receiver) = bounded(1);
+        let mut listeners = self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        listeners.push(sender);
+        receiver
     }
 
     fn acknowledged(&self) -> Acknowledged {

@@ -8,6 +8,7 @@
 //! - [`entry`]: what is recorded.
 //! - [`error`]: why an append or a look back failed.
 //! - [`ledger`]: opening, appending, reading.
+//! - [`purse`]: what the box may spend of quotas.
 //! - [`verify`]: reading everything and saying what is wrong.
 
 mod books;
@@ -15,6 +16,7 @@ pub mod entry;
 pub mod error;
 mod frame;
 pub mod ledger;
+pub mod purse;
 mod reader;
 mod recover;
 mod segment;
@@ -26,4 +28,5 @@ pub use entry::{Cost, Entry, OpenRelease, Outcome, Recorded, SettledRelease, Sta
 pub use error::LedgerError;
 pub use frame::ChainHash;
 pub use ledger::{Ledger, LedgerReport, Limits, Receipt};
+pub use purse::{Need, Purse, PurseError, Short, Want};
 pub use verify::{Fault, Verification};

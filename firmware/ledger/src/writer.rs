@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use platen_model::{Chain, Clock};
 use platen_store::{Disk, DiskFile, Keys};
-use smol::channel::{Receiver, Sender};
+use smol::channel::{Receiver, Sender, TrySendError};
 
 use crate::books::{Books, Undo};
 use crate::entry::Entry;
@@ -22,6 +22,9 @@ use crate::walk::{Content, Event, Walk};
 /// Entries written and synced together, at most: bounds the memory of a group to 12 MiB at the
 /// records' limit, some 50 KiB in practice.
 pub(crate) const GROUP_MAX: usize = 128;
+
+/// Who wants to hear of new entries.
+pub(crate) type Listeners = Arc<Mutex<Vec<Sender<()>>>>;
 
 /// One entry that somebody waits for.
 pub(crate) struct Request {
@@ -64,6 +67,7 @@ pub(crate) struct Writer {
     tip: Tip,
     active: Option<Active>,
     acknowledged: Arc<Mutex<Acknowledged>>,
+    listeners: Listeners,
 }
 
 impl Writer {
@@ -93,7 +97,13 @@ impl Writer {
             tip: found.tip,
             active,
             acknowledged: Arc::new(Mutex::new(acknowledged)),
+            listeners: Listeners::default(),
         }
+    }
+
+    /// Who is told of new entries; kept by the [`crate::Ledger`].
+    pub(crate) fn listeners(&self) -> Listeners {
+        Arc::clone(&self.listeners)
     }
 
     /// What readers may look at; kept true by this writer.
@@ -132,6 +142,7 @@ impl Writer {
         match self.write(&group.bytes) {
             Ok(()) => {
                 self.publish();
+                self.tell_listeners();
                 for (reply, receipt) in group.waiting {
                     answer(&reply, Ok(receipt));
                 }
@@ -259,6 +270,18 @@ impl Writer {
         }
         active.length += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         Ok(())
+    }
+
+    /// A listener that has not looked yet is told once for many.
+    fn tell_listeners(&self) {
+        let mut listeners = self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| match listener.try_send(()) {
+            Ok(()) | Err(TrySendError::Full(())) => true,
+            Err(TrySendError::Closed(())) => false,
+        });
     }
 
     fn publish(&self) {

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The leases in memory: what is set aside and spent on each. No disk, no ledger.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use platen_model::{JobId, Lease, LeaseId, QuotaId, Share, UserId};
+use thiserror::Error;
+
+use super::file::Filed;
+use super::tally::Tally;
+
+/// Leases held at once: a file of about 600 KiB. A box has some for each quota, and where each has
+/// their own one or two for each person who prints there.
+pub(super) const LEASES_MAX: usize = 4096;
+
+/// What a job needs of one quota.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Need {
+    /// The quota.
+    pub quota: QuotaId,
+    /// Whose own, where each member of a group has one.
+    pub user: Option<UserId>,
+    /// How much, in the quota's unit.
+    pub amount: u64,
+    /// Whether it may go above what there is; what does has no lease.
+    pub above: bool,
+}
+
+/// A quota has no room for a job.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error("the quota has {room} left here and the job needs {amount}")]
+pub struct Short {
+    /// The quota.
+    pub quota: QuotaId,
+    /// Whose own.
+    pub user: Option<UserId>,
+    /// What the box may still spend of it.
+    pub room: u64,
+    /// What the job needs.
+    pub amount: u64,
+}
+
+/// A lease and what became of it.
+#[derive(Clone, Debug)]
+pub(super) struct Slice {
+    pub(super) lease: Lease,
+    pub(super) spent: u64,
+    reserved: u64,
+    /// Given back, or about to be: nothing is reserved on it any more.
+    recalled: bool,
+}
+
+impl Slice {
+    pub(super) fn new(lease: Lease, spent: u64) -> Self {
+        Self {
+            lease,
+            spent,
+            reserved: 0,
+            recalled: false,
+        }
+    }
+
+    fn free(&self) -> u64 {
+        match self.recalled {
+            true => 0,
+            false => self
+                .lease
+                .amount
+                .saturating_sub(self.spent.saturating_add(self.reserved)),
+        }
+    }
+
+    fn is_for(&self, quota: QuotaId, user: Option<UserId>) -> bool {
+        self.lease.quota == quota && self.lease.user == user
+    }
+
+    fn can_be_closed(&self) -> bool {
+        self.reserved == 0 && (self.recalled || self.spent >= self.lease.amount)
+    }
+}
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct Slices {
+    /// By serial: the oldest is spent first.
+    held: BTreeMap<u64, Slice>,
+    serials: HashMap<LeaseId, u64>,
+    reserved: HashMap<JobId, Vec<Share>>,
+    /// Ended since the file's place in the ledger: never taken again.
+    closed: HashSet<LeaseId>,
+}
+
+impl Slices {
+    /// As the file and the ledger have it; `filed` has moved on over `tally`.
+    pub(super) fn restore(&mut self, filed: &Filed, tally: &Tally) {
+        self.closed.clone_from(&tally.closed);
+        for (lease, spent) in filed.leases() {
+            self.add(Slice::new(lease.clone(), spent));
+        }
+        for (job, shares) in filed.open_releases() {
+            self.put_aside(*job, shares.clone());
+        }
+    }
+
+    pub(super) fn add(&mut self, slice: Slice) {
+        if self.closed.contains(&slice.lease.id) {
+            return;
+        }
+        self.serials.insert(slice.lease.id, slice.lease.serial);
+        self.held.insert(slice.lease.serial, slice);
+    }
+
+    pub(super) fn has_ended(&self, lease: LeaseId) -> bool {
+        self.closed.contains(&lease)
+    }
+
+    pub(super) fn room(&self, quota: QuotaId, user: Option<UserId>) -> u64 {
+        let fitting = self.held.values().filter(|slice| slice.is_for(quota, user));
+        fitting.fold(0, |sum, slice| sum.saturating_add(slice.free()))
+    }
+
+    pub(super) fn open_leases(&self) -> usize {
+        self.held.values().filter(|slice| !slice.recalled).count()
+    }
+
+    pub(super) fn spent_by_place(&self) -> Vec<((QuotaId, Option<UserId>), u64)> {
+        let used = self.held.values().filter(|slice| slice.spent > 0);
+        used.map(|slice| ((slice.lease.quota, slice.lease.user), slice.spent))
+            .collect()
+    }
+
+    /// All of it or nothing. What was set aside for the job before is given back first: it is a new
+    /// try of the same job.
+    pub(super) fn reserve(&mut self, job: JobId, needs: &[Need]) -> Result<Vec<Share>, Short> {
+        self.give_back(job);
+        let mut wanted: BTreeMap<(QuotaId, Option<UserId>), u64> = BTreeMap::new();
+        for need in needs {
+            let sum = wanted.entry((need.quota, need.user)).or_default();
+            *sum = sum.saturating_add(need.amount);
+            let room = self.room(need.quota, need.user);
+            if *sum > room && !need.above {
+                return Err(Short {
+                    quota: need.quota,
+                    user: need.user,
+                    room,
+                    amount: *sum,
+                });
+            }
+        }
+        let shares = needs.iter().flat_map(|need| self.cut(need)).collect();
+        self.reserved.insert(job, shares);
+        Ok(self.reserved(job))
+    }
+
+    /// Sets one need aside, from the oldest slice on.
+    fn cut(&mut self, need: &Need) -> Vec<Share> {
+        let mut shares = Vec::new();
+        let mut rest = need.amount;
+        let fitting = self.held.values_mut();
+        for slice in fitting.filter(|slice| slice.is_for(need.quota, need.user)) {
+            let amount = slice.free().min(rest);
+            if amount > 0 {
+                slice.reserved = slice.reserved.saturating_add(amount);
+                rest -= amount;
+                shares.push(Share {
+                    quota: need.quota,
+                    lease: Some(slice.lease.id),
+                    amount,
+                });
+            }
+        }
+        if rest > 0 {
+            shares.push(Share {
+                quota: need.quota,
+                lease: None,
+                amount: rest,
+            });
+        }
+        shares
+    }
+
+    fn put_aside(&mut self, job: JobId, shares: Vec<Share>) {
+        for (lease, amount) in leased(&shares) {
+            if let Some(slice) = self.slice(lease) {
+                slice.reserved = slice.reserved.saturating_add(amount);
+            }
+        }
+        self.reserved.insert(job, shares);
+    }
+
+    pub(super) fn reserved(&self, job: JobId) -> Vec<Share> {
+        self.reserved.get(&job).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn bill(&self, job: JobId, charges: &[(QuotaId, u64)]) -> Vec<Share> {
+        let aside = self.reserved(job);
+        let mut shares = Vec::new();
+        for &(quota, amount) in charges {
+            let mut rest = amount;
+            let own = aside.iter().filter(|share| share.quota == quota);
+            for share in own.filter(|share| share.lease.is_some()) {
+                let amount = share.amount.min(rest);
+                if amount > 0 {
+                    rest -= amount;
+                    shares.push(Share {
+                        amount,
+                        ..share.clone()
+                    });
+                }
+            }
+            if rest > 0 {
+                shares.push(Share {
+                    quota,
+                    lease: None,
+                    amount: rest,
+                });
+            }
+        }
+        shares
+    }
+
+    pub(super) fn settle(&mut self, job: JobId, shares: &[Share]) {
+        for (lease, amount) in leased(shares) {
+            if let Some(slice) = self.slice(lease) {
+                slice.spent = slice.spent.saturating_add(amount);
+            }
+        }
+        self.give_back(job);
+    }
+
+    pub(super) fn give_back(&mut self, job: JobId) {
+        let shares = self.reserved.remove(&job).unwrap_or_default();
+        for (lease, amount) in leased(&shares) {
+            if let Some(slice) = self.slice(lease) {
+                slice.reserved = slice.reserved.saturating_sub(amount);
+            }
+        }
+    }
+
+    pub(super) fn recall(&mut self, leases: &[LeaseId]) {
+        for lease in leases {
+            if let Some(slice) = self.slice(*lease) {
+                slice.recalled = true;
+            }
+        }
+    }
+
+    pub(super) fn spend_all(&mut self) {
+        for slice in self.held.values_mut() {
+            slice.spent = slice.lease.amount;
+        }
+    }
+
+    pub(super) fn closable(&self) -> Vec<LeaseId> {
+        let closable = self.held.values().filter(|slice| slice.can_be_closed());
+        closable.map(|slice| slice.lease.id).collect()
+    }
+
+    /// Those that can be closed, marked so that nothing is reserved on them any more.
+    pub(super) fn start_closing(&mut self) -> Vec<LeaseId> {
+        let closable = self.closable();
+        self.recall(&closable);
+        closable
+    }
+
+    pub(super) fn remove(&mut self, leases: &[LeaseId]) {
+        for lease in leases {
+            if let Some(serial) = self.serials.remove(lease) {
+                self.held.remove(&serial);
+            }
+            self.closed.insert(*lease);
+        }
+    }
+
+    fn slice(&mut self, lease: LeaseId) -> Option<&mut Slice> {
+        let serial = self.serials.get(&lease)?;
+        self.held.get_mut(serial)
+    }
+}
+
+/// The shares that are taken from a lease.
+fn leased(shares: &[Share]) -> impl Iterator<Item = (LeaseId, u64)> + '_ {
+    shares
+        .iter()
+        .filter_map(|share| Some((share.lease?, share.amount)))
+}

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::{Method, Request, Response, Uri};
@@ -160,7 +160,7 @@ pub enum HttpsError {
     },
     /// The connection ended inside the answer.
     #[error("the answer is cut short")]
-    Cut,
+    Cut(#[source] hyper::Error),
     /// A target that is no path.
     #[error("request can't be written")]
     Request(#[from] hyper::http::Error),
@@ -397,12 +397,9 @@ fn settle(stream: &TcpStream) -> io::Result<()> {
 
 fn cause(error: Box<dyn std::error::Error + Send + Sync>, limit: usize) -> HttpsError {
     match error.downcast::<hyper::Error>() {
-        Ok(error) if error.is_incomplete_message() || error.is_body_write_aborted() => {
-            HttpsError::Cut
-        }
-        Ok(error) => HttpsError::Broken(*error),
-        Err(error) if error.is::<LengthLimitError>() => HttpsError::TooLarge { limit },
-        Err(_) => HttpsError::Cut,
+        Ok(error) => HttpsError::Cut(*error),
+        // `Limited` has no other error of its own.
+        Err(_) => HttpsError::TooLarge { limit },
     }
 }
 

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The authority's key and certificate, and what it signs. ECDSA on P-256 throughout: every client
+//! has it, and a key is made in no time. Serial numbers are random, so that two central servers can
+//! sign side by side.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use platen_model::NodeId;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    SerialNumber, date_time_ymd,
+};
+use ring::digest::{SHA256, digest};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use ring::signature::Ed25519KeyPair;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use zeroize::{Zeroize, Zeroizing};
+
+/// How long certificates of boxes and servers are good: more than a year, so that a box that is
+/// moved once a year stays a member.
+pub(crate) const CERTIFICATE_DAYS: u64 = 400;
+/// Certificates of authorities that are read from a file.
+const CHAIN_MAX: usize = 8;
+/// Largest request for a certificate; one with a P-256 key has some 300 bytes.
+const CSR_OCTETS_MAX: usize = 4096;
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// What a site's central servers share, as it is sealed into the database. The field names are the
+/// CBOR keys.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SiteSecrets {
+    /// PKCS #8 of the authority's key; empty when the authority is the administrator's own.
+    #[serde(with = "platen_model::bytes")]
+    authority_key: Vec<u8>,
+    /// The authority's certificate, PEM; empty when it is the administrator's own.
+    authority_certificate: String,
+    /// PKCS #8 of the Ed25519 key that signs the directory.
+    #[serde(with = "platen_model::bytes")]
+    directory_key: Vec<u8>,
+}
+
+impl SiteSecrets {
+    /// New keys for a site.
+    ///
+    /// # Errors
+    /// [`AuthorityError`] when the name can't stand in a certificate or there is no randomness.
+    pub(crate) fn generate(site_name: &str) -> Result<Self, AuthorityError> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let mut params = CertificateParams::new(Vec::new())?;
+        params
+            .distinguished_name
+            .push(DnType::CommonName, format!("{site_name} (Platen)"));
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.serial_number = Some(serial()?);
+        // The dates are constants: a box's clock may say anything. 2049 is the last year that every
+        // client reads (RFC 5280 §4.1.2.5 changes the encoding after it).
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2049, 12, 31);
+        let certificate = params.self_signed(&key)?;
+        let directory = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+            .map_err(|_| AuthorityError::NoRandomness)?;
+        Ok(Self {
+            authority_key: key.serialize_der(),
+            authority_certificate: certificate.pem(),
+            directory_key: directory.as_ref().to_vec(),
+        })
+    }
+
+    /// CBOR, to be sealed.
+    #[must_use]
+    pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::new());
+        ciborium::into_writer(self, &mut *bytes).expect("writing into memory does not fail");
+        bytes
+    }
+
+    /// What [`SiteSecrets::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Secrets`] when it is something else.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, AuthorityError> {
+        ciborium::from_reader(bytes).map_err(|_| AuthorityError::Secrets)
+    }
+}
+
+impl Drop for SiteSecrets {
+    fn drop(&mut self) {
+        self.authority_key.zeroize();
+        self.directory_key.zeroize();
+    }
+}
+
+impl fmt::Debug for SiteSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SiteSecrets")
+    }
+}
+
+/// A certificate just signed.
+#[derive(Clone, Debug)]
+pub(crate) struct IssuedCertificate {
+    /// X.509, DER.
+    pub(crate) der: Vec<u8>,
+    /// SHA-256 of it: how the centre knows a box.
+    pub(crate) fingerprint: [u8; 32],
+    /// When it runs out, wall milliseconds since 1970.
+    pub(crate) until_unix_ms: u64,
+}
+
+/// Signs for the site.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    chain: Vec<CertificateDer<'static>>,
+    authorities: String,
+    directory: Ed25519KeyPair,
+}
+
+impl Authority {
+    /// The authority of `secrets`.
+    ///
+    /// # Errors
+    /// [`AuthorityError`] when they are not what [`SiteSecrets::generate`] made.
+    pub(crate) fn own(secrets: &SiteSecrets) -> Result<Self, AuthorityError> {
+        let key = PrivateKeyDer::try_from(secrets.authority_key.as_slice())
+            .map_err(|_| AuthorityError::Secrets)?;
+        Self::of(
+            secrets,
+            &key,
+            secrets.authority_certificate.clone(),
+            Path::new(""),
+        )
+    }
+
+    /// The administrator's own authority: `certificate` begins with the one that signs, and those
+    /// that vouch for it follow; `key` is its key, PKCS #8. Both are PEM.
+    ///
+    /// # Errors
+    /// [`AuthorityError`], such as when the key is not the certificate's.
+    pub(crate) fn of_files(
+        secrets: &SiteSecrets,
+        certificate: &Path,
+        key: &Path,
+    ) -> Result<Self, AuthorityError> {
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(|source| AuthorityError::Read {
+                path: path.to_owned(),
+                source,
+            })
+        };
+        let text = String::from_utf8(read(certificate)?).map_err(|_| AuthorityError::Pem {
+            path: certificate.to_owned(),
+        })?;
+        let pem = Zeroizing::new(read(key)?);
+        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| AuthorityError::Pem {
+            path: key.to_owned(),
+        })?;
+        Self::of(secrets, &key, text, certificate)
+    }
+
+    fn of(
+        secrets: &SiteSecrets,
+        key: &PrivateKeyDer<'_>,
+        authorities: String,
+        path: &Path,
+    ) -> Result<Self, AuthorityError> {
+        let chain = certificates(&authorities).ok_or_else(|| AuthorityError::Pem {
+            path: path.to_owned(),
+        })?;
+        let first = chain.first().ok_or(AuthorityError::Secrets)?.clone();
+        let provider = platen_net::crypto_provider();
+        CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider)
+            .map_err(AuthorityError::Mismatch)?;
+        let pair = KeyPair::try_from(key)?;
+        Ok(Self {
+            issuer: Issuer::from_ca_cert_der(&first, pair)?,
+            chain,
+            authorities,
+            directory: Ed25519KeyPair::from_pkcs8(&secrets.directory_key)
+                .map_err(|_| AuthorityError::Secrets)?,
+        })
+    }
+
+    /// Certificates that vouch for this site's servers, PEM.
+    pub(crate) fn authorities(&self) -> &str {
+        &self.authorities
+    }
+
+    /// The key that signs the directory.
+    pub(crate) fn directory(&self) -> &Ed25519KeyPair {
+        &self.directory
+    }
+
+    /// Signs a certificate for the box `node` that asks by `csr` (PKCS #10, DER). Only the public
+    /// key is taken from the request, once the signature has shown that the box has its other half.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Request`] when it is no request for a P-256 key.
+    pub(crate) fn issue_for_box(
+        &self,
+        node: NodeId,
+        csr: &[u8],
+        now_unix_ms: u64,
+    ) -> Result<IssuedCertificate, AuthorityError> {
+        if csr.len() > CSR_OCTETS_MAX {
+            return Err(AuthorityError::Request);
+        }
+        let asked =
+            CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(csr))
+                .map_err(|_| AuthorityError::Request)?;
+        if rcgen::PublicKeyData::algorithm(&asked.public_key) != &PKCS_ECDSA_P256_SHA256 {
+            return Err(AuthorityError::Request);
+        }
+        let until_unix_ms = until(now_unix_ms);
+        let mut params = CertificateParams::new(Vec::new())?;
+        params
+            .distinguished_name
+            .push(DnType::CommonName, node.to_string());
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.finish(params, &asked.public_key, until_unix_ms)
+    }
+
+    /// A new key and a certificate for this server, under `names` (host names and addresses).
+    ///
+    /// # Errors
+    /// [`AuthorityError::Certificate`] when a name can't stand in a certificate.
+    pub(crate) fn issue_for_server(
+        &self,
+        names: &[String],
+        now_unix_ms: u64,
+    ) -> Result<(CertifiedKey, u64), AuthorityError> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let until_unix_ms = until(now_unix_ms);
+        let mut params = CertificateParams::new(names)?;
+        let first = names.first().map_or("platen-central", String::as_str);
+        params.distinguished_name.push(DnType::CommonName, first);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let issued = self.finish(params, &key, until_unix_ms)?;
+        let mut chain = vec![CertificateDer::from(issued.der)];
+        chain.extend(self.chain.iter().cloned());
+        let key =
+            PrivateKeyDer::try_from(key.serialize_der()).map_err(|_| AuthorityError::Secrets)?;
+        let certified = CertifiedKey::from_der(chain, key, &platen_net::crypto_provider())
+            .map_err(AuthorityError::Mismatch)?;
+        Ok((certified, until_unix_ms))
+    }
+
+    fn finish(
+        &self,
+        mut params: CertificateParams,
+        key: &impl rcgen::PublicKeyData,
+        until_unix_ms: u64,
+    ) -> Result<IssuedCertificate, AuthorityError> {
+        params.serial_number = Some(serial()?);
+        params.use_authority_key_identifier_extension = true;
+        // Long ago: a clock that is behind must not keep a new certificate from working.
+        params.not_before = date_time_ymd(2020, 1, 1);
+        let (year, month, day) = date(until_unix_ms);
+        params.not_after = date_time_ymd(year, month, day);
+        let der = params.signed_by(key, &self.issuer)?.der().to_vec();
+        let fingerprint = digest(&SHA256, &der)
+            .as_ref()
+            .try_into()
+            .map_err(|_| AuthorityError::Secrets)?;
+        Ok(IssuedCertificate {
+            der,
+            fingerprint,
+            until_unix_ms,
+        })
+    }
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Authority")
+    }
+}
+
+fn certificates(pem: &str) -> Option<Vec<CertificateDer<'static>>> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
+        .take(CHAIN_MAX)
+        .collect::<Result<_, _>>()
+        .ok()?;
+    (!chain.is_empty()).then_some(chain)
+}
+
+fn serial() -> Result<SerialNumber, AuthorityError> {
+    let mut bytes = [0_u8; 16];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| AuthorityError::NoRandomness)?;
+    Ok(SerialNumber::from_slice(&bytes))
+}
+
+/// Midnight UTC after [`CERTIFICATE_DAYS`]: certificates carry a date and no time of day here.
+fn until(now_unix_ms: u64) -> u64 {
+    (now_unix_ms / DAY_MS).saturating_add(CERTIFICATE_DAYS) * DAY_MS
+}
+
+/// Year, month and day of a wall time (days to civil date, after Howard Hinnant's description of
+/// the proleptic Gregorian calendar).
+fn date(unix_ms: u64) -> (i32, u8, u8) {
+    let days = i64::try_from(unix_ms / DAY_MS).unwrap_or(i64::MAX / 2) + 719_468;
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (
+        i32::try_from(year).unwrap_or(9999).min(9999),
+        u8::try_from(month).unwrap_or(1),
+        u8::try_from(day).unwrap_or(1),
+    )
+}
+
+/// Why nothing was signed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(crate) enum AuthorityError {
+    #[error("the site's keys in the database are not what they should be")]
+    Secrets,
+    #[error("can't read {}", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{} is not PEM: certificates in one file, a PKCS #8 key in the other", path.display())]
+    Pem { path: PathBuf },
+    #[error("key and certificate do not belong together")]
+    Mismatch(#[source] rustls::Error),
+    #[error("a certificate can't be made")]
+    Certificate(#[from] rcgen::Error),
+    #[error("this is no request for a certificate with a P-256 key")]
+    Request,
+    #[error("the system gives no random bytes")]
+    NoRandomness,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_795_000_000_000;
+
+    fn authority() -> Authority {
+        let secrets = SiteSecrets::generate("Example").unwrap();
+        let again = SiteSecrets::from_bytes(&secrets.to_bytes()).unwrap();
+        Authority::own(&again).unwrap()
+    }
+
+    fn csr(algorithm: &'static rcgen::SignatureAlgorithm) -> Vec<u8> {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let params = CertificateParams::new(vec!["evil.example".to_owned()]).unwrap();
+        params.serialize_request(&key).unwrap().der().to_vec()
+    }
+
+    fn node() -> NodeId {
+        NodeId(uuid::Uuid::from_u128(7))
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        assert_eq!(date(0), (1970, 1, 1));
+        assert_eq!(date(951_782_400_000), (2000, 2, 29));
+        assert_eq!(date(1_767_225_600_000), (2026, 1, 1));
+        assert_eq!(date(2_524_607_999_999), (2049, 12, 31));
+    }
+
+    #[test]
+    fn a_box_gets_a_certificate_in_its_own_name_and_no_other() {
+        let issued = authority()
+            .issue_for_box(node(), &csr(&PKCS_ECDSA_P256_SHA256), NOW)
+            .unwrap();
+        let has = |needle: &[u8]| issued.der.windows(needle.len()).any(|part| part == needle);
+        assert!(has(node().to_string().as_bytes()));
+        assert!(!has(b"evil.example"));
+        assert_eq!(
+            issued.until_unix_ms,
+            (NOW / DAY_MS + CERTIFICATE_DAYS) * DAY_MS
+        );
+        assert_eq!(
+            digest(&SHA256, &issued.der).as_ref(),
+            issued.fingerprint.as_slice()
+        );
+    }
+
+    #[test]
+    fn a_request_that_was_tampered_with_or_has_another_kind_of_key_is_refused() {
+        let authority = authority();
+        let good = csr(&PKCS_ECDSA_P256_SHA256);
+        for index in 0..good.len() {
+            let mut bad = good.clone();
+            bad[index] ^= 0x40;
+            assert!(matches!(
+                authority.issue_for_box(node(), &bad, NOW),
+                Err(AuthorityError::Request)
+            ));
+        }
+        for bad in [
+            csr(&rcgen::PKCS_ED25519),
+            Vec::new(),
+            vec![0x30; CSR_OCTETS_MAX + 1],
+        ] {
+            assert!(matches!(
+                authority.issue_for_box(node(), &bad, NOW),
+                Err(AuthorityError::Request)
+            ));
+        }
+    }
+
+    #[test]
+    fn an_authority_of_files_signs_for_the_site() {
+        let dir = tempfile::tempdir().unwrap();
+        let (certificate, key) = (dir.path().join("ca.pem"), dir.path().join("ca.key"));
+        let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "Office");
+        std::fs::write(&certificate, params.self_signed(&pair).unwrap().pem()).unwrap();
+        std::fs::write(&key, pair.serialize_pem()).unwrap();
+        let secrets = SiteSecrets::generate("Example").unwrap();
+        let authority = Authority::of_files(&secrets, &certificate, &key).unwrap();
+        let names = ["central.example".to_owned(), "192.0.2.1".to_owned()];
+        let (certified, until) = authority.issue_for_server(&names, NOW).unwrap();
+        assert_eq!(certified.cert.len(), 2);
+        assert!(until > NOW);
+
+        let other = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        std::fs::write(&key, other.serialize_pem()).unwrap();
+        assert!(matches!(
+            Authority::of_files(&secrets, &certificate, &key),
+            Err(AuthorityError::Mismatch(_))
+        ));
+    }
+}

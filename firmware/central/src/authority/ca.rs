@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use platen_model::NodeId;
+use platen_model::{NodeId, UtcDate};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
@@ -263,8 +263,8 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         // Long ago: a clock that is behind must not keep a new certificate from working.
         params.not_before = date_time_ymd(2020, 1, 1);
-        let (year, month, day) = date(until_unix_ms);
-        params.not_after = date_time_ymd(year, month, day);
+        let UtcDate { year, month, day } = UtcDate::of(until_unix_ms);
+        params.not_after = date_time_ymd(year.into(), month, day);
         let der = params.signed_by(key, &self.issuer)?.der().to_vec();
         let fingerprint = digest(&SHA256, &der)
             .as_ref()
@@ -303,29 +303,6 @@ fn serial() -> Result<SerialNumber, AuthorityError> {
 /// Midnight UTC after [`CERTIFICATE_DAYS`]: certificates carry a date and no time of day here.
 fn until(now_unix_ms: u64) -> u64 {
     (now_unix_ms / DAY_MS).saturating_add(CERTIFICATE_DAYS) * DAY_MS
-}
-
-/// Year, month and day of a wall time (days to civil date, after Howard Hinnant's description of
-/// the proleptic Gregorian calendar).
-fn date(unix_ms: u64) -> (i32, u8, u8) {
-    let days = i64::try_from(unix_ms / DAY_MS).unwrap_or(i64::MAX / 2) + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (
-        i32::try_from(year).unwrap_or(9999).min(9999),
-        u8::try_from(month).unwrap_or(1),
-        u8::try_from(day).unwrap_or(1),
-    )
 }
 
 /// Why nothing was signed.
@@ -372,14 +349,6 @@ mod tests {
 
     fn node() -> NodeId {
         NodeId(uuid::Uuid::from_u128(7))
-    }
-
-    #[test]
-    fn dates_are_those_of_the_calendar() {
-        assert_eq!(date(0), (1970, 1, 1));
-        assert_eq!(date(951_782_400_000), (2000, 2, 29));
-        assert_eq!(date(1_767_225_600_000), (2026, 1, 1));
-        assert_eq!(date(2_524_607_999_999), (2049, 12, 31));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use given::{bytes_of, copy_with, disk_with_key, job, open, released, settled, started};
-use platen_ledger::{Entry, Ledger, Need, Purse};
+use platen_ledger::{Entry, Ledger, Purse};
 use platen_model::{JobNumber, Lease, LeaseId, ManualClock, QuotaId, Share};
 use platen_store::{Disk, Keys, SimDisk};
 use proptest::prelude::*;
@@ -38,10 +38,16 @@ fn lease(serial: u64, of: u8, amount: u64) -> Lease {
     }
 }
 
+/// What a job needs of a quota; `above` lets it go above what there is.
+struct Need {
+    quota: QuotaId,
+    amount: u64,
+    above: bool,
+}
+
 fn need(of: u8, amount: u64, above: bool) -> Need {
     Need {
         quota: quota(of),
-        user: None,
         amount,
         above,
     }
@@ -79,10 +85,59 @@ fn with_shares(entry: Entry, of: Vec<Share>) -> Entry {
     entry
 }
 
+/// Shares for the needs, from the oldest lease on, as policy works them out.
+fn cut(purse: &Purse, needs: &[Need]) -> Option<Vec<Share>> {
+    let mut shares: Vec<Share> = Vec::new();
+    for need in needs {
+        let mut rest = need.amount;
+        let mut take = |lease, amount| {
+            let quota = need.quota;
+            shares.push(Share {
+                quota,
+                lease,
+                amount,
+            });
+        };
+        for (lease, left) in purse.rooms(need.quota, None) {
+            let amount = left.min(rest);
+            rest -= amount;
+            take(Some(lease), amount);
+        }
+        if rest > 0 {
+            if !need.above {
+                return None;
+            }
+            take(None, rest);
+        }
+    }
+    Some(shares)
+}
+
+/// What the job takes in the end: never more from a lease than was set aside.
+fn bill(purse: &Purse, number: u32, charges: &[(QuotaId, u64)]) -> Vec<Share> {
+    let mut sums: BTreeMap<QuotaId, u64> = charges.iter().copied().collect();
+    let mut shares = purse.reserved(job(number));
+    for share in &mut shares {
+        let rest = sums.entry(share.quota).or_default();
+        share.amount = share.amount.min(*rest);
+        *rest -= share.amount;
+    }
+    let above = sums.into_iter().filter(|(_, amount)| *amount > 0);
+    shares.extend(above.map(|(quota, amount)| Share {
+        quota,
+        lease: None,
+        amount,
+    }));
+    shares
+}
+
 fn release(given: &Given, number: u32, attempt: u32, needs: &[Need]) -> bool {
-    let Ok(shares) = given.purse.reserve(job(number), needs) else {
+    let Some(shares) = cut(&given.purse, needs) else {
         return false;
     };
+    if given.purse.reserve(job(number), &shares).is_err() {
+        return false;
+    }
     let ticket = with_shares(released(number, attempt), shares);
     let written = given.ledger.append_blocking(ticket).is_ok();
     if !written {
@@ -92,7 +147,7 @@ fn release(given: &Given, number: u32, attempt: u32, needs: &[Need]) -> bool {
 }
 
 fn settle(given: &Given, number: u32, attempt: u32, charges: &[(QuotaId, u64)]) {
-    let shares = given.purse.bill(job(number), charges);
+    let shares = bill(&given.purse, number, charges);
     let end = with_shares(settled(number, attempt, true), shares.clone());
     if given.ledger.append_blocking(end).is_ok() {
         given.purse.settle(job(number), &shares);
@@ -334,7 +389,7 @@ fn a_power_cut_at_any_sync_neither_loses_nor_doubles_what_was_spent() {
             room + before <= 20,
             "cut {cut}: {before} spent, {room} left"
         );
-        assert_eq!(release(&given, 99, 1, &[need(0, room + 1, false)]), false);
+        assert!(!release(&given, 99, 1, &[need(0, room + 1, false)]));
         assert!(release(&given, 99, 1, &[need(0, room, false)]));
         settle(&given, 99, 1, &[(quota(0), room)]);
         check(&given.ledger, &amounts).unwrap();
@@ -371,32 +426,22 @@ fn set_up(seed: u64) -> (SimDisk, Arc<Keys>, Given) {
 }
 
 #[test]
-fn what_goes_above_the_quota_has_no_lease_and_what_was_not_used_comes_back() {
+fn a_reservation_is_taken_whole_or_not_and_what_was_not_used_comes_back() {
     let (_, _, given) = set_up(1);
-    let shares = given.purse.reserve(job(1), &[need(0, 12, true)]).unwrap();
-    let split: Vec<_> = shares
-        .iter()
-        .map(|share| (share.lease.is_some(), share.amount))
-        .collect();
-    assert_eq!(split, [(true, 10), (false, 2)]);
+    let shares = cut(&given.purse, &[need(0, 12, true)]).unwrap();
+    given.purse.reserve(job(1), &shares).unwrap();
     assert_eq!(given.purse.room(quota(0), None), 0);
-    let used = given.purse.bill(job(1), &[(quota(0), 6)]);
-    assert_eq!(used.len(), 1);
+    // Worked out before the first was set aside.
+    let short = given.purse.reserve(job(2), &shares).unwrap_err();
+    assert_eq!((short.left, short.amount), (0, 10));
+    let used = bill(&given.purse, 1, &[(quota(0), 6)]);
     given.purse.settle(job(1), &used);
     assert_eq!(given.purse.room(quota(0), None), 4);
-    // More than was set aside: the excess is above the quota, though there is room by now.
-    given.purse.reserve(job(2), &[need(0, 1, false)]).unwrap();
-    let used = given.purse.bill(job(2), &[(quota(0), 3)]);
-    let split: Vec<_> = used
-        .iter()
-        .map(|share| (share.lease.is_some(), share.amount))
-        .collect();
-    assert_eq!(split, [(true, 1), (false, 2)]);
-    let short = given
-        .purse
-        .reserve(job(3), &[need(0, 4, false)])
-        .unwrap_err();
-    assert_eq!((short.room, short.amount), (3, 4));
+    // Two shares of one lease are one sum.
+    let twice = [shares[0].clone(), shares[0].clone()];
+    let twice = twice.map(|share| Share { amount: 3, ..share });
+    assert_eq!(given.purse.reserve(job(2), &twice).unwrap_err().amount, 6);
+    assert_eq!(given.purse.room(quota(0), None), 4);
 }
 
 #[test]
@@ -488,30 +533,44 @@ fn leases_beside_another_ledger_count_as_spent() {
     given.ledger.append_blocking(started()).unwrap();
     given.purse.take(&[lease(2, 0, 5)]).unwrap();
     drop(given);
-    let other = copy_with(&disk, "", &[]);
-    for (path, _) in disk.files() {
-        if path.extension().is_some_and(|end| end == "plj") {
-            other.remove(&path).unwrap();
+    for grown in [false, true] {
+        let other = copy_with(&disk, "", &[]);
+        other.remove(Path::new(given::FIRST_SEGMENT)).unwrap();
+        if grown {
+            let (ledger, _) = open(&other, &keys, SEGMENT).unwrap();
+            ledger.append_blocking(started()).unwrap();
+            ledger.append_blocking(started()).unwrap();
         }
+        let given = start(&other, &keys).unwrap();
+        assert_eq!(given.purse.room(quota(0), None), 0, "grown: {grown}");
     }
-    let given = start(&other, &keys).unwrap();
-    // The ledger is shorter than the file's place in it, if the file has one.
-    assert!(given.purse.room(quota(0), None) == 0 || given.ledger.head().sequence == 0);
+}
+
+#[test]
+fn a_start_moves_the_files_place_on_and_counts_the_same() {
+    let (disk, keys, given) = set_up(9);
+    assert!(release(&given, 1, 1, &[need(0, 4, false)]));
+    settle(&given, 1, 1, &[(quota(0), 3)]);
+    for _ in 0..1100 {
+        given.ledger.append_blocking(started()).unwrap();
+    }
+    drop(given);
+    for _ in 0..3 {
+        let given = start(&disk, &keys).unwrap();
+        assert_eq!(given.purse.room(quota(0), None), 7);
+    }
 }
 
 #[test]
 fn a_box_asks_for_what_it_used_and_missed_and_not_for_what_it_has() {
     let (_, _, given) = set_up(6);
     assert_eq!(given.purse.wants(), []);
-    given.purse.reserve(job(1), &[need(0, 4, false)]).unwrap();
+    assert!(release(&given, 1, 1, &[need(0, 4, false)]));
     assert_eq!(given.purse.wants(), []);
-    given
-        .purse
-        .reserve(job(2), &[need(0, 50, false)])
-        .unwrap_err();
+    given.purse.miss(quota(0), None, 50);
     let wants = given.purse.wants();
     assert_eq!(wants.len(), 1);
-    assert_eq!((wants[0].quota, wants[0].amount), (quota(0), 44));
+    assert_eq!((wants[0].quota, wants[0].amount), (quota(0), 50));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use super::slices::{LEASES_MAX, Slice};
 use super::tally::Tally;
 use crate::error::LedgerError;
 use crate::frame::ChainHash;
+use crate::ledger::Receipt;
 use crate::segment::DIR;
 
 const FILE: &str = "ledger/leases.sealed";
@@ -59,6 +60,8 @@ struct Held {
 pub(super) struct Filed {
     /// The place: its sequence number, 0 for the ledger's beginning.
     pub(super) base: u64,
+    /// The ledger's head as the file was written, `base` or behind it.
+    pub(super) seen: u64,
     /// The chain's hash there: another one is another ledger.
     #[serde(with = "hash_bytes")]
     pub(super) hash: ChainHash,
@@ -78,6 +81,7 @@ impl Filed {
     pub(super) fn at(base: u64, hash: ChainHash) -> Self {
         Self {
             base,
+            seen: base,
             hash,
             upto: 0,
             blind: false,
@@ -118,6 +122,11 @@ impl Filed {
         self.held.retain(|held| !leases.contains(&held.lease.id));
     }
 
+    /// Is about to be written beside a ledger with this head.
+    pub(super) fn see(&mut self, head: Receipt) {
+        (self.seen, self.hash) = (head.sequence, head.hash);
+    }
+
     /// Moves the place on to the end of `tally`.
     pub(super) fn move_on(&mut self, tally: &Tally) {
         let first_time = self.base == 0 && self.held.is_empty() && self.upto == 0;
@@ -149,7 +158,8 @@ impl Filed {
         self.open = reserved
             .map(|(job, shares)| (*job, shares.clone()))
             .collect();
-        (self.base, self.hash) = tally.upto;
+        (self.seen, self.hash) = tally.upto;
+        self.base = self.seen;
     }
 }
 

@@ -29,8 +29,8 @@ use crate::ledger::Ledger;
 pub use file::PurseError;
 use file::{Filed, PurseFile};
 use recent::Recent;
-use slices::{LEASES_MAX, Slices};
-pub use slices::{Need, Short};
+pub use slices::Short;
+use slices::{LEASES_MAX, Slices, leased};
 use tally::Tally;
 
 /// The file's place in the ledger is moved on when this many entries are behind it, so that a start
@@ -128,10 +128,11 @@ impl Purse {
         fresh.sort_unstable_by_key(|lease| lease.serial);
         self.move_base(&mut filed)?;
         let mut next = filed.clone();
-        let head = self.ledger.head().sequence;
+        let head = self.ledger.head();
+        next.see(head);
         let taken: Vec<_> = fresh
             .into_iter()
-            .map_while(|lease| next.take(lease, head, self.slices().has_ended(lease.id)))
+            .map_while(|lease| next.take(lease, head.sequence, self.slices().has_ended(lease.id)))
             .flatten()
             .collect();
         next.blind = false;
@@ -144,48 +145,48 @@ impl Purse {
         Ok(())
     }
 
-    /// How much there is for a quota, and of it for `user` where each has their own.
+    /// Leases of a quota with what is left of each, the oldest first; of those that are `user`'s own
+    /// where each member of a group has one.
+    #[must_use]
+    pub fn rooms(&self, quota: QuotaId, user: Option<UserId>) -> Vec<(LeaseId, u64)> {
+        self.slices().rooms(quota, user)
+    }
+
+    /// How much there is on all of them.
     #[must_use]
     pub fn room(&self, quota: QuotaId, user: Option<UserId>) -> u64 {
         self.slices().room(quota, user)
     }
 
-    /// Sets aside what a job needs, all of it or nothing. Goes into its release ticket.
+    /// Sets aside what a job may take, all of it or nothing, in the place of what was set aside for
+    /// it before. For its release ticket.
     ///
     /// # Errors
-    /// [`Short`]: the first quota that has no room for it.
-    pub fn reserve(&self, job: JobId, needs: &[Need]) -> Result<Vec<Share>, Short> {
-        let reserved = self.slices().reserve(job, needs);
+    /// [`Short`]: something changed since the shares were worked out; work them out anew.
+    pub fn reserve(&self, job: JobId, shares: &[Share]) -> Result<(), Short> {
+        let mut slices = self.slices();
+        slices.reserve(job, shares)?;
         let now = self.clock.now().elapsed;
         let mut recent = lock(&self.recent);
-        match &reserved {
-            Ok(_) => {
-                for need in needs {
-                    recent.note((need.quota, need.user), need.amount, now);
-                }
+        for (lease, amount) in leased(shares) {
+            if let Some(place) = slices.place(lease) {
+                recent.note(place, amount, now);
             }
-            Err(short) => recent.miss((short.quota, short.user), short.amount, now),
         }
-        reserved
+        Ok(())
     }
 
-    /// Tells that a job would have needed more than there is, so that more is asked for.
+    /// Tells that a job would have needed `amount` more than there is, so that it is asked for.
     pub fn miss(&self, quota: QuotaId, user: Option<UserId>, amount: u64) {
         let now = self.clock.now().elapsed;
-        lock(&self.recent).miss((quota, user), amount, now);
+        let needed = self.room(quota, user).saturating_add(amount);
+        lock(&self.recent).miss((quota, user), needed, now);
     }
 
     /// What is set aside for a job.
     #[must_use]
     pub fn reserved(&self, job: JobId) -> Vec<Share> {
         self.slices().reserved(job)
-    }
-
-    /// What a job takes of its quotas by what it came to: from its reservation as far as that goes,
-    /// the rest above the quota. For the job's settlement; changes nothing.
-    #[must_use]
-    pub fn bill(&self, job: JobId, charges: &[(QuotaId, u64)]) -> Vec<Share> {
-        self.slices().bill(job, charges)
     }
 
     /// The job's settlement with these shares is on the disk: they are spent, and the rest of what
@@ -278,6 +279,7 @@ impl Purse {
         }
         self.slices().remove(&closed);
         filed.remove(&closed);
+        filed.see(self.ledger.head());
         // The next start finds its end in the ledger all the same.
         if let Err(error) = self.file.write(&filed) {
             log::warn!(err:% = Chain(&error); "the file of leases is not written");

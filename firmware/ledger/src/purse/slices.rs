@@ -7,36 +7,22 @@ use platen_model::{JobId, Lease, LeaseId, QuotaId, Share, UserId};
 use thiserror::Error;
 
 use super::file::Filed;
+use super::recent::Place;
 use super::tally::Tally;
 
 /// Leases held at once: a file of about 600 KiB. A box has some for each quota, and where each has
 /// their own one or two for each person who prints there.
 pub(super) const LEASES_MAX: usize = 4096;
 
-/// What a job needs of one quota.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Need {
-    /// The quota.
-    pub quota: QuotaId,
-    /// Whose own, where each member of a group has one.
-    pub user: Option<UserId>,
-    /// How much, in the quota's unit.
-    pub amount: u64,
-    /// Whether it may go above what there is; what does has no lease.
-    pub above: bool,
-}
-
-/// A quota has no room for a job.
+/// A lease has less left than is to be set aside: another job was faster, or it is given back.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[error("the quota has {room} left here and the job needs {amount}")]
+#[error("the lease has {left} left and {amount} is to be set aside on it")]
 pub struct Short {
-    /// The quota.
-    pub quota: QuotaId,
-    /// Whose own.
-    pub user: Option<UserId>,
-    /// What the box may still spend of it.
-    pub room: u64,
-    /// What the job needs.
+    /// The lease.
+    pub lease: LeaseId,
+    /// What is left of it.
+    pub left: u64,
+    /// What was to be set aside.
     pub amount: u64,
 }
 
@@ -114,16 +100,27 @@ impl Slices {
         self.closed.contains(&lease)
     }
 
-    pub(super) fn room(&self, quota: QuotaId, user: Option<UserId>) -> u64 {
+    pub(super) fn rooms(&self, quota: QuotaId, user: Option<UserId>) -> Vec<(LeaseId, u64)> {
         let fitting = self.held.values().filter(|slice| slice.is_for(quota, user));
-        fitting.fold(0, |sum, slice| sum.saturating_add(slice.free()))
+        let rooms = fitting.map(|slice| (slice.lease.id, slice.free()));
+        rooms.filter(|(_, left)| *left > 0).collect()
+    }
+
+    pub(super) fn room(&self, quota: QuotaId, user: Option<UserId>) -> u64 {
+        let rooms = self.rooms(quota, user).into_iter();
+        rooms.fold(0, |sum, (_, left)| sum.saturating_add(left))
+    }
+
+    pub(super) fn place(&self, lease: LeaseId) -> Option<Place> {
+        let slice = self.held.get(self.serials.get(&lease)?)?;
+        Some((slice.lease.quota, slice.lease.user))
     }
 
     pub(super) fn open_leases(&self) -> usize {
         self.held.values().filter(|slice| !slice.recalled).count()
     }
 
-    pub(super) fn spent_by_place(&self) -> Vec<((QuotaId, Option<UserId>), u64)> {
+    pub(super) fn spent_by_place(&self) -> Vec<(Place, u64)> {
         let used = self.held.values().filter(|slice| slice.spent > 0);
         used.map(|slice| ((slice.lease.quota, slice.lease.user), slice.spent))
             .collect()
@@ -131,52 +128,25 @@ impl Slices {
 
     /// All of it or nothing. What was set aside for the job before is given back first: it is a new
     /// try of the same job.
-    pub(super) fn reserve(&mut self, job: JobId, needs: &[Need]) -> Result<Vec<Share>, Short> {
+    pub(super) fn reserve(&mut self, job: JobId, shares: &[Share]) -> Result<(), Short> {
         self.give_back(job);
-        let mut wanted: BTreeMap<(QuotaId, Option<UserId>), u64> = BTreeMap::new();
-        for need in needs {
-            let sum = wanted.entry((need.quota, need.user)).or_default();
-            *sum = sum.saturating_add(need.amount);
-            let room = self.room(need.quota, need.user);
-            if *sum > room && !need.above {
-                return Err(Short {
-                    quota: need.quota,
-                    user: need.user,
-                    room,
-                    amount: *sum,
-                });
-            }
+        let mut sums: BTreeMap<LeaseId, u64> = BTreeMap::new();
+        for (lease, amount) in leased(shares) {
+            let sum = sums.entry(lease).or_default();
+            *sum = sum.saturating_add(amount);
         }
-        let shares = needs.iter().flat_map(|need| self.cut(need)).collect();
-        self.reserved.insert(job, shares);
-        Ok(self.reserved(job))
-    }
-
-    /// Sets one need aside, from the oldest slice on.
-    fn cut(&mut self, need: &Need) -> Vec<Share> {
-        let mut shares = Vec::new();
-        let mut rest = need.amount;
-        let fitting = self.held.values_mut();
-        for slice in fitting.filter(|slice| slice.is_for(need.quota, need.user)) {
-            let amount = slice.free().min(rest);
-            if amount > 0 {
-                slice.reserved = slice.reserved.saturating_add(amount);
-                rest -= amount;
-                shares.push(Share {
-                    quota: need.quota,
-                    lease: Some(slice.lease.id),
+        for (lease, amount) in sums {
+            let left = self.slice(lease).map_or(0, |slice| slice.free());
+            if amount > left {
+                return Err(Short {
+                    lease,
+                    left,
                     amount,
                 });
             }
         }
-        if rest > 0 {
-            shares.push(Share {
-                quota: need.quota,
-                lease: None,
-                amount: rest,
-            });
-        }
-        shares
+        self.put_aside(job, shares.to_vec());
+        Ok(())
     }
 
     fn put_aside(&mut self, job: JobId, shares: Vec<Share>) {
@@ -190,33 +160,6 @@ impl Slices {
 
     pub(super) fn reserved(&self, job: JobId) -> Vec<Share> {
         self.reserved.get(&job).cloned().unwrap_or_default()
-    }
-
-    pub(super) fn bill(&self, job: JobId, charges: &[(QuotaId, u64)]) -> Vec<Share> {
-        let aside = self.reserved(job);
-        let mut shares = Vec::new();
-        for &(quota, amount) in charges {
-            let mut rest = amount;
-            let own = aside.iter().filter(|share| share.quota == quota);
-            for share in own.filter(|share| share.lease.is_some()) {
-                let amount = share.amount.min(rest);
-                if amount > 0 {
-                    rest -= amount;
-                    shares.push(Share {
-                        amount,
-                        ..share.clone()
-                    });
-                }
-            }
-            if rest > 0 {
-                shares.push(Share {
-                    quota,
-                    lease: None,
-                    amount: rest,
-                });
-            }
-        }
-        shares
     }
 
     pub(super) fn settle(&mut self, job: JobId, shares: &[Share]) {
@@ -279,7 +222,7 @@ impl Slices {
 }
 
 /// The shares that are taken from a lease.
-fn leased(shares: &[Share]) -> impl Iterator<Item = (LeaseId, u64)> + '_ {
+pub(super) fn leased(shares: &[Share]) -> impl Iterator<Item = (LeaseId, u64)> + '_ {
     shares
         .iter()
         .filter_map(|share| Some((share.lease?, share.amount)))

@@ -41,7 +41,7 @@ impl Tally {
             upto: (head.sequence, head.hash),
         };
         let mut last = filed.base.saturating_sub(1);
-        let mut known = filed.base == 0;
+        let mut known = filed.seen == 0;
         ledger.replay(filed.base.max(1), |record| {
             if record.sequence > head.sequence {
                 return ControlFlow::Break(());
@@ -50,14 +50,15 @@ impl Tally {
                 tally.missing = Some(record.sequence - 1);
             }
             last = record.sequence;
-            if record.sequence == filed.base {
+            if record.sequence == filed.seen {
                 known = record.hash == filed.hash;
-            } else {
+            }
+            if record.sequence > filed.base {
                 tally.count(record);
             }
             ControlFlow::Continue(())
         })?;
-        if last < head.sequence || filed.base > head.sequence || !known {
+        if last < head.sequence || !known {
             // The end is missing, or it is not the ledger that the file was written beside.
             tally.missing = Some(u64::MAX);
         }

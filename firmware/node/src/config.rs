@@ -216,6 +216,16 @@ impl PrinterConfig {
         self.duplex && (self.pjl || self.is_ipp())
     }
 
+    /// Media types for which the printer can be told sides and colours: by the words of its port,
+    /// or by a frame of PJL around the document.
+    pub(crate) fn told(&self) -> Vec<String> {
+        match (self.is_ipp(), self.pjl) {
+            (true, _) => self.formats.clone(),
+            (false, true) => vec!["application/pdf".into()],
+            (false, false) => Vec::new(),
+        }
+    }
+
     /// What is wrong with the keys of TLS.
     fn tls_problem(&self) -> Option<&'static str> {
         match (&self.tls_pin, &self.tls_ca) {

@@ -142,12 +142,16 @@ impl Releases {
         let status = target.probe().await;
         let facts = target.facts(&status);
         for job in jobs {
-            match platen_policy::decide(identity, &job, &facts) {
+            let asked = platen_policy::Facts::new(identity, &job, &facts);
+            match platen_policy::decide(&asked).decision {
                 Decision::Allow { .. } => match self.queue(target, &job, Some(identity.user))? {
                     Queued::Taken => sum.released.push(job.number),
                     Queued::Full => sum.refused = Some(Reason::PrinterInError),
                     Queued::Changed => sum.refused = Some(Reason::NotReleasable),
                 },
+                Decision::Redirect { .. } | Decision::Hold { .. } => {
+                    sum.refused = Some(Reason::NeedsApproval);
+                }
                 Decision::Deny(reason) => sum.refused = Some(reason),
             }
         }
@@ -165,7 +169,15 @@ impl Releases {
             };
         }
         let signal = match sum.refused {
-            Some(Reason::NotOwner) => PanelSignal::Refused,
+            Some(
+                Reason::NotOwner
+                | Reason::NoPermission
+                | Reason::QuotaSpent
+                | Reason::NeedsApproval
+                | Reason::NoCount
+                | Reason::NoClock
+                | Reason::CannotChange,
+            ) => PanelSignal::Refused,
             Some(Reason::NotReleasable) => PanelSignal::NoJobs,
             // Also a job whose printer is not configured any more.
             Some(Reason::PrinterInError | Reason::FormatNotTaken) | None => {

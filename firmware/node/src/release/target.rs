@@ -105,6 +105,9 @@ impl Target {
             ready: status.ready,
             formats: self.config.formats.clone(),
             reasons: status.reasons.clone(),
+            color: self.config.color,
+            duplex: self.config.duplex,
+            told: self.config.told(),
         }
     }
 

@@ -101,7 +101,9 @@ fn cut(purse: &Purse, needs: &[Need]) -> Option<Vec<Share>> {
         for (lease, left) in purse.rooms(need.quota, None) {
             let amount = left.min(rest);
             rest -= amount;
-            take(Some(lease), amount);
+            if amount > 0 {
+                take(Some(lease), amount);
+            }
         }
         if rest > 0 {
             if !need.above {

@@ -6,6 +6,7 @@ mod announce;
 mod body;
 mod client;
 mod connection;
+mod csr;
 mod exchange;
 mod identity;
 mod limits;
@@ -22,6 +23,7 @@ pub use announce::{AnnounceError, Announcement, Announcer, Interfaces, NAME_MAX}
 pub use body::{BodyError, BodyReader};
 pub use client::{HttpsClient, HttpsError, HttpsOptions};
 pub use connection::PeerInfo;
+pub use csr::ClientKey;
 pub use identity::{IdentityError, ServerIdentity, crypto_provider};
 pub use limits::{BodyLimits, NetLimits};
 pub use listener::{ListenError, Listener, PeerAddr};

@@ -20,7 +20,14 @@ use crate::seal::{Algorithm, KEY_BYTES, SealError, Sealer, expand, random_bytes}
 pub const KEY_FILE: &str = "keys/box.key";
 /// Directories whose contents open with the box key only: with something in one of them, a missing
 /// key file is an error and not a first start.
-pub const SEALED_DIRS: [&str; 5] = ["jobs", "ledger", "database", "users", "device-keys"];
+pub const SEALED_DIRS: [&str; 6] = [
+    "jobs",
+    "ledger",
+    "database",
+    "users",
+    "device-keys",
+    "centre",
+];
 
 const KEY_DIR: &str = "keys";
 const KEY_FILE_NEW: &str = "keys/box.key.new";
@@ -36,13 +43,14 @@ pub enum KeyError {
     /// The file is short, long or fails its checksum.
     #[error(
         "the key file {0} is damaged; put back a copy of it, or, to give up every held job and \
-         the users' cards, remove it together with jobs, ledger, users, database and device-keys"
+         the users' cards, remove it together with jobs, ledger, users, database, device-keys and \
+         centre"
     )]
     Damaged(PathBuf),
     /// There is sealed data but no key file.
     #[error(
         "{1} holds sealed data but the key file {0} is missing; put back a copy of it, or, to \
-         give up that data, remove jobs, ledger, users, database and device-keys"
+         give up that data, remove jobs, ledger, users, database, device-keys and centre"
     )]
     Missing(PathBuf, PathBuf),
     /// The key file could not be read or made.

@@ -3,39 +3,32 @@
 //! `device-keys/keys.sealed` (byte map: `docs/formats/device-keys.md`). They leave this file for the
 //! drivers only; what is told of them is which there are.
 
-use std::io::{self, Read, Write};
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use platen_hal_linux::board::ReaderKind;
 use platen_hal_linux::device::{KEY_FILE_MAX_BYTES, KeyFile, KeyFileError};
 use platen_hal_linux::{Board, DeviceSecrets, ReaderPart};
 use platen_model::local::DeviceKeyFacts;
-use platen_store::{Disk, Keys, SealError};
+use platen_store::{Disk, Keys, SealedFile, SealedFileError};
 use thiserror::Error;
 
-const FOLDER: &str = "device-keys";
-const FILE: &str = "device-keys/keys.sealed";
-const FILE_NEW: &str = "device-keys/keys.sealed.new";
-const MAGIC: &[u8; 8] = b"PLATENDK";
-const VERSION: u16 = 1;
-const CONTEXT: &[u8] = b"platen device keys 1\0";
-const HEADER_BYTES: usize = MAGIC.len() + 2;
-/// The seal takes some bytes of its own.
-const FILE_MAX_BYTES: usize = HEADER_BYTES + KEY_FILE_MAX_BYTES + 256;
+const KEY_FILE: SealedFile = SealedFile {
+    folder: "device-keys",
+    name: "keys.sealed",
+    magic: b"PLATENDK",
+    version: 1,
+    context: b"platen device keys 1\0",
+    bytes_max: KEY_FILE_MAX_BYTES,
+};
 
 /// Why keys can't be read or kept.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(crate) enum DeviceKeysError {
-    #[error("{FILE} can't be read or written")]
-    Disk(#[source] io::Error),
-    #[error("{FILE} is damaged; remove it and import the keys again")]
+    #[error("the keys of cards and readers are damaged; remove device-keys and import them again")]
     Damaged,
-    #[error("{FILE} has version {0}; this program knows up to {VERSION}")]
-    Version(u16),
-    #[error("the keys can't be sealed")]
-    Seal(#[source] SealError),
+    #[error("the keys of cards and readers can't be read or kept")]
+    Sealed(#[source] SealedFileError),
     #[error(transparent)]
     File(#[from] KeyFileError),
 }
@@ -86,7 +79,9 @@ impl DeviceKeys {
         let mut file = KeyFile::parse(text)?;
         // One import at a time: the file and what the drivers get are the same.
         let _one = lock(&self.importing);
-        write(&*self.disk, &self.keys, text)?;
+        KEY_FILE
+            .write(&*self.disk, &self.keys, text.as_bytes())
+            .map_err(DeviceKeysError::Sealed)?;
         let mut now = self.now();
         file.secrets.keep(&now.secrets);
         *now = file;
@@ -114,53 +109,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn read(disk: &dyn Disk, keys: &Keys) -> Result<KeyFile, DeviceKeysError> {
-    let file = match disk.open(Path::new(FILE)) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(KeyFile::default()),
-        Err(error) => return Err(DeviceKeysError::Disk(error)),
+    let plain = KEY_FILE.read(disk, keys).map_err(|error| match error {
+        SealedFileError::Damaged { .. } => DeviceKeysError::Damaged,
+        error => DeviceKeysError::Sealed(error),
+    })?;
+    let Some(plain) = plain else {
+        return Ok(KeyFile::default());
     };
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(FILE_MAX_BYTES + 1).unwrap_or(u64::MAX);
-    file.take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(DeviceKeysError::Disk)?;
-    let header = bytes.split_first_chunk::<HEADER_BYTES>();
-    let (header, sealed) = header.ok_or(DeviceKeysError::Damaged)?;
-    let [magic @ .., low, high] = header;
-    if magic != MAGIC || bytes.len() > FILE_MAX_BYTES {
-        return Err(DeviceKeysError::Damaged);
-    }
-    let version = u16::from_le_bytes([*low, *high]);
-    if version > VERSION {
-        return Err(DeviceKeysError::Version(version));
-    }
-    let plain = keys.values().open(CONTEXT, sealed);
-    let plain = plain.map_err(|_| DeviceKeysError::Damaged)?;
     let text = std::str::from_utf8(&plain).map_err(|_| DeviceKeysError::Damaged)?;
     Ok(KeyFile::parse(text)?)
 }
 
-fn write(disk: &dyn Disk, keys: &Keys, text: &str) -> Result<(), DeviceKeysError> {
-    let sealed = keys.values().seal(CONTEXT, text.as_bytes());
-    let sealed = sealed.map_err(DeviceKeysError::Seal)?;
-    let (fresh, place) = (Path::new(FILE_NEW), Path::new(FILE));
-    let written = || {
-        disk.create_dir(Path::new(FOLDER))?;
-        disk.remove(fresh)?;
-        let mut file = disk.create(fresh)?;
-        for part in [MAGIC.as_slice(), &VERSION.to_le_bytes(), &sealed] {
-            file.write_all(part)?;
-        }
-        file.sync()?;
-        drop(file);
-        disk.rename(fresh, place)?;
-        disk.sync_dir(Path::new(FOLDER))
-    };
-    written().map_err(DeviceKeysError::Disk)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Write};
+    use std::path::Path;
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
     use std::thread::spawn;
     use std::time::Duration;
@@ -169,6 +132,7 @@ mod tests {
 
     use super::*;
 
+    const FILE: &str = "device-keys/keys.sealed";
     const TEXT: &str = "[osdp.gate]\nscbk = \"00112233445566778899AABBCCDDEEFF\"\n";
 
     fn keys(disk: &SimDisk) -> Arc<Keys> {

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use lexopt::Arg::{Long, Short, Value};
 use lexopt::{Error, Parser, ValueExt};
 
+use crate::central::CentralCall;
+
 pub(crate) const HELP: &str = "\
 platenctl: look after a Platen box
 
@@ -25,6 +27,7 @@ usage: platenctl [--json] [--socket PATH] COMMAND
   device-keys import FILE take keys of cards and readers (TOML); they replace those there are
   device-keys show        which keys there are, never the keys
   count FILE...           page counts of documents; needs no daemon
+  central COMMAND         look after a site over its central server ('central --help')
 
   --json                  one JSON object a line
   --socket PATH           the daemon's socket (also PLATEN_SOCKET; /run/platen/node.sock)
@@ -43,8 +46,9 @@ pub(crate) struct Call {
 }
 
 /// What is asked.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum Command {
+    Central(CentralCall),
     Help,
     Version,
     Status,
@@ -75,6 +79,15 @@ impl Call {
                 Long("socket") => socket = Some(parser.value()?.into()),
                 Short('h') | Long("help") => words.insert(0, "help".into()),
                 Short('V') | Long("version") => words.insert(0, "version".into()),
+                Value(word) if words.is_empty() && word == "central" => {
+                    let central = CentralCall::parse(&mut parser, json)?;
+                    let (socket, command) = (PathBuf::new(), Command::Central(central));
+                    return Ok(Self {
+                        json,
+                        socket,
+                        command,
+                    });
+                }
                 Value(word) => words.push(word),
                 other => return Err(other.unexpected()),
             }
@@ -180,18 +193,28 @@ mod tests {
         for line in ["--json tap 04A1B2C3", "tap 04A1B2C3 --json"] {
             let call = parse(line).unwrap();
             assert!(call.json);
-            assert_eq!(
-                call.command,
-                Command::Tap {
-                    uid: "04A1B2C3".into()
-                }
-            );
+            assert!(matches!(call.command, Command::Tap { uid } if uid == "04A1B2C3"));
         }
     }
 
     #[test]
     fn help_wins_over_a_half_command() {
-        assert_eq!(parse("tap --help").unwrap().command, Command::Help);
+        assert!(matches!(
+            parse("tap --help").unwrap().command,
+            Command::Help
+        ));
+    }
+
+    #[test]
+    fn what_stands_behind_central_is_for_the_central_server() {
+        let call = parse("--json central jobs --user ann").unwrap();
+        let Command::Central(call) = call.command else {
+            panic!("a command for a central server");
+        };
+        assert!(call.json);
+        assert_eq!(call.words, ["jobs"]);
+        assert_eq!(call.value("user"), Some("ann"));
+        assert!(parse("central jobs --socket x").is_err());
     }
 
     #[test]

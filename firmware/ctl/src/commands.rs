@@ -83,7 +83,8 @@ pub(crate) fn run(command: &Command, call: &Call) -> Outcome {
                 let facts: DeviceKeyFacts = client.get("/v1/device-keys").await?;
                 tell(call, &facts, show::keys)
             }
-            Command::Help
+            Command::Central(_)
+            | Command::Help
             | Command::Version
             | Command::Count { .. }
             | Command::CheckBoard { .. } => Ok(Done::Well),

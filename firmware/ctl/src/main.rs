@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `platenctl`, the administrator's command line. It speaks to the daemon over its Unix socket;
-//! `count` and `board check FILE` work without one.
+//! `count` and `board check FILE` work without one, and `central …` speaks to a central server.
 //!
 //! Exit status: 0 done, 1 done but something was wrong with an input or was refused, 2 usage,
-//! 3 daemon not reachable.
+//! 3 daemon or server not reachable.
 
 mod args;
 mod board;
+mod central;
 mod commands;
 mod count;
 mod show;
@@ -40,11 +41,27 @@ fn main() -> ExitCode {
             println!("platenctl {}", env!("CARGO_PKG_VERSION"));
             return ExitCode::SUCCESS;
         }
+        Command::Central(call) => return central(call),
         Command::Count { files } => Ok(count::run(files, call.json)),
         Command::CheckBoard { file } => board::check(file.as_deref(), &call),
         command => commands::run(command, &call),
     };
     match done {
+        Ok(Done::Well) => ExitCode::SUCCESS,
+        Ok(Done::WithFaults) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("platenctl: {error}");
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+fn central(call: &central::CentralCall) -> ExitCode {
+    if call.help {
+        print!("{}", central::HELP);
+        return ExitCode::SUCCESS;
+    }
+    match central::run(call) {
         Ok(Done::Well) => ExitCode::SUCCESS,
         Ok(Done::WithFaults) => ExitCode::from(1),
         Err(error) => {

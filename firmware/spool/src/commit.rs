@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use platen_model::{Job, JobId, JobNumber, JobState, JobStateReason};
+use platen_model::{Job, JobId, JobNumber, JobOptions, JobState, JobStateReason};
 use platen_store::{Disk, DiskFile, Keys};
 use smol::channel::{Receiver, Sender};
 
 use crate::error::SpoolError;
-use crate::index::{Change, Ending, Index, Row};
+use crate::index::{Change, Ending, Index, Row, waits_for_person};
 use crate::ticket::{DIR, Draft, Ticket, body_path, new_ticket_path, ticket_path};
 use crate::upload::{BodyFile, FinishedBody};
 
@@ -38,6 +38,10 @@ pub(crate) enum Work {
         number: JobNumber,
         hold: bool,
     },
+    Options {
+        number: JobNumber,
+        options: Box<JobOptions>,
+    },
     End {
         number: JobNumber,
         ending: Ending,
@@ -51,9 +55,10 @@ impl Work {
     fn known_job(&self) -> Option<JobNumber> {
         match self {
             Self::Accept { .. } => None,
-            Self::Attach { number, .. } | Self::Hold { number, .. } | Self::End { number, .. } => {
-                Some(*number)
-            }
+            Self::Attach { number, .. }
+            | Self::Hold { number, .. }
+            | Self::Options { number, .. }
+            | Self::End { number, .. } => Some(*number),
         }
     }
 }
@@ -155,6 +160,9 @@ impl Committer {
                 body,
             } => self.prepare_attach(number, format, body, files, reply),
             Work::Hold { number, hold } => self.prepare_hold(number, hold, files, reply),
+            Work::Options { number, options } => {
+                self.prepare_options(number, *options, files, reply)
+            }
             Work::End {
                 number,
                 ending,
@@ -267,11 +275,40 @@ impl Committer {
         }
         let mut ticket = self.ticket(number)?;
         ticket.hold = hold;
-        self.write_ticket(&ticket, files)?;
+        let change = Change::Hold { number, hold };
+        self.prepare_change(&ticket, change, files, reply)
+    }
+
+    fn prepare_options(
+        &self,
+        number: JobNumber,
+        options: JobOptions,
+        files: &mut Vec<Box<dyn DiskFile>>,
+        reply: Sender<Result<Job, SpoolError>>,
+    ) -> Result<Plan, SpoolError> {
+        if !waits_for_person(&self.index.row(number)?.job) {
+            return Err(SpoolError::NotNow(number));
+        }
+        let mut ticket = self.ticket(number)?;
+        ticket.options.clone_from(&options);
+        let options = Box::new(options);
+        let change = Change::Options { number, options };
+        self.prepare_change(&ticket, change, files, reply)
+    }
+
+    /// A change of a ticket that leaves the document alone.
+    fn prepare_change(
+        &self,
+        ticket: &Ticket,
+        change: Change,
+        files: &mut Vec<Box<dyn DiskFile>>,
+        reply: Sender<Result<Job, SpoolError>>,
+    ) -> Result<Plan, SpoolError> {
+        self.write_ticket(ticket, files)?;
         Ok(Plan {
             reply,
-            number,
-            change: Change::Hold { number, hold },
+            number: ticket.number,
+            change,
             ticket_of: Some(ticket.id),
             first_ticket: false,
             body: None,

@@ -7,7 +7,7 @@ use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use platen_model::{Job, JobId, JobNumber, JobState, JobStateReason, OwnerKey};
+use platen_model::{Job, JobId, JobNumber, JobOptions, JobState, JobStateReason, OwnerKey};
 use platen_store::{Batch, Database, DatabaseError, Table};
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,10 @@ pub(crate) enum Change {
         number: JobNumber,
         hold: bool,
     },
+    Options {
+        number: JobNumber,
+        options: Box<JobOptions>,
+    },
     End {
         number: JobNumber,
         ending: Ending,
@@ -70,9 +74,10 @@ impl Change {
     fn number(&self) -> JobNumber {
         match self {
             Self::Insert(row) => row.job.number,
-            Self::Body { number, .. } | Self::Hold { number, .. } | Self::End { number, .. } => {
-                *number
-            }
+            Self::Body { number, .. }
+            | Self::Hold { number, .. }
+            | Self::Options { number, .. }
+            | Self::End { number, .. } => *number,
         }
     }
 }
@@ -111,6 +116,14 @@ fn key(number: u32) -> [u8; 4] {
 
 fn waiting_key(job: &Job) -> Vec<u8> {
     [job.owner.key.0.as_slice(), &key(job.number.0)].concat()
+}
+
+/// Whether a job's owner may still say how it is to be printed.
+pub(crate) fn waits_for_person(job: &Job) -> bool {
+    matches!(
+        job.state,
+        JobState::PendingHeld | JobState::ProcessingStopped
+    )
 }
 
 /// Held with its document here, or interrupted: what its owner is asked about at the box.
@@ -279,6 +292,14 @@ impl Index {
                 if waits {
                     (row.job.state, row.job.reason) =
                         resting_state(row.has_body, hold, row.job.target.is_none());
+                }
+                row
+            }
+            (Change::Options { options, .. }, Some(mut row)) => {
+                // A job that was released meanwhile goes with what it was released with.
+                if waits_for_person(&row.job) {
+                    row.job.options = *options;
+                    row.job.count = None;
                 }
                 row
             }

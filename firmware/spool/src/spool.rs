@@ -232,6 +232,28 @@ impl Spool {
         self.durably(Work::Hold { number, hold }).await
     }
 
+    /// Changes how a job that waits for its owner is to be printed; durable when it answers. Its
+    /// page count is forgotten, for copies and sides are part of it.
+    ///
+    /// # Errors
+    /// [`SpoolError::NotFound`]; [`SpoolError::NotNow`] once the job is released.
+    pub async fn set_options(
+        &self,
+        number: JobNumber,
+        options: JobOptions,
+    ) -> Result<Job, SpoolError> {
+        let work = Work::Options {
+            number,
+            options: Box::new(options.clone()),
+        };
+        let job = self.durably(work).await?;
+        if job.options == options {
+            Ok(job)
+        } else {
+            Err(SpoolError::NotNow(number))
+        }
+    }
+
     /// Ends a job: its ticket, and with it its key, and its body are gone from the disk when this
     /// answers; an entry in the history stays.
     ///
@@ -337,14 +359,17 @@ impl Spool {
     /// want it in different states, one gets it.
     ///
     /// # Errors
-    /// As [`Spool::set_state`]; [`SpoolError::NotNow`] also when state or reason have changed.
+    /// As [`Spool::set_state`]; [`SpoolError::NotNow`] also when state, reason or options have
+    /// changed: what was decided on is what goes.
     pub fn advance(
         &self,
         seen: &Job,
         state: JobState,
         reason: JobStateReason,
     ) -> Result<Job, SpoolError> {
-        let unchanged = |now: &Job| (now.state, now.reason) == (seen.state, seen.reason);
+        let unchanged = |now: &Job| {
+            (now.state, now.reason, &now.options) == (seen.state, seen.reason, &seen.options)
+        };
         self.move_to(seen.number, state, reason, unchanged)
     }
 

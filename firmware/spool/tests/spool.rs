@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use platen_model::{
-    Certainty, Job, JobNumber, JobOptions, JobState, JobStateReason, ManualClock, PageCount,
-    PrinterName, Sides,
+    Certainty, ColorMode, Job, JobNumber, JobOptions, JobState, JobStateReason, ManualClock,
+    PageCount, PrinterName, Sides,
 };
 use platen_spool::{NewJob, OpenReport, Spool, SpoolError, SpoolLimits, Which};
 use platen_store::{Database, Disk, Keys, SimDisk};
@@ -259,6 +259,36 @@ fn hold_and_release_survive_the_loss_of_the_index() {
         .unwrap();
     let late = block_on(spool.set_hold(pull.number, true));
     assert!(matches!(late, Err(SpoolError::NotNow(_))));
+}
+
+#[test]
+fn changed_options_survive_a_rebuild_and_are_refused_after_the_release() {
+    let bench = Bench::new();
+    let (spool, _) = bench.open();
+    let job = submit(&spool, new_job("lena"), b"%PDF").unwrap();
+    let count = PageCount::parsed(2, 1, Sides::OneSided, Certainty::Exact);
+    let seen = spool.set_count(job.number, count).unwrap();
+    let wanted = JobOptions {
+        copies: 3,
+        sides: Sides::TwoSidedLongEdge,
+        color: ColorMode::Monochrome,
+        ..job.options
+    };
+    let changed = block_on(spool.set_options(job.number, wanted.clone())).unwrap();
+    assert_eq!((&changed.options, &changed.count), (&wanted, &None));
+    let (state, reason) = (JobState::Pending, JobStateReason::JobQueued);
+    let decided_before = spool.advance(&seen, state, reason);
+    assert!(matches!(decided_before, Err(SpoolError::NotNow(_))));
+    drop(spool);
+    std::fs::remove_dir_all(bench.dir.path().join("database")).unwrap();
+    let (spool, report) = bench.open();
+    assert!(report.rebuilt);
+    let job = spool.job(job.number).unwrap().unwrap();
+    assert_eq!(job.options, wanted);
+    spool.advance(&job, state, reason).unwrap();
+    let late = block_on(spool.set_options(job.number, JobOptions::default()));
+    assert!(matches!(late, Err(SpoolError::NotNow(_))));
+    assert_eq!(spool.job(job.number).unwrap().unwrap().options, wanted);
 }
 
 #[test]

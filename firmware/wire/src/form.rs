@@ -78,6 +78,12 @@ impl Form {
         named.map(|(_, value)| value.as_str())
     }
 
+    /// Every field, in order.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fields = self.0.iter();
+        fields.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// How many fields there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -96,6 +102,23 @@ impl fmt::Debug for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Form({} fields)", self.0.len())
     }
+}
+
+/// A name or value as it stands in a query: everything but letters, digits and `-._~` as `%XX`.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
+            encoded.push('%');
+            encoded.push(digit(byte >> 4).to_ascii_uppercase());
+            encoded.push(digit(byte & 15).to_ascii_uppercase());
+        }
+    }
+    encoded
 }
 
 fn decode(bytes: &[u8]) -> Result<String, FormError> {
@@ -218,6 +241,13 @@ mod tests {
         assert!(Form::parse(&long[1..]).is_ok());
         let huge = vec![b'&'; FORM_OCTETS_MAX + 1];
         assert_eq!(Form::parse(&huge), Err(FormError::TooLong));
+    }
+
+    #[test]
+    fn what_is_encoded_comes_back() {
+        let odd = "张三 &=+%\"'<a>/~";
+        let form = Form::parse(format!("{}={}", encode(odd), encode("x")).as_bytes()).unwrap();
+        assert_eq!(form.fields().collect::<Vec<_>>(), [(odd, "x")]);
     }
 
     #[test]

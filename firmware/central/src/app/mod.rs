@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Everything that can be asked of a site, as methods of [`Centre`]: one file a noun. Each change
+//! happens in one transaction together with its entry in the audit log.
+//!
+//! ```text
+//! Centre::open(url: &str, vault: Vault, clock: Arc<dyn Clock>) -> Centre      Vault::new(&[u8; 32])
+//! centre.close()
+//! centre.site() -> SiteFacts { id, name, generation, revision, keys, settings }
+//! centre.rename_site(&Actor, name) · set_settings(&Actor, Settings)
+//! centre.secret(name) -> Option<Zeroizing<Vec<u8>>> · keep_secret(name, &[u8]) -> what is kept (the first wins)
+//! centre.replace_secret(&Actor, name, &[u8])
+//! centre.directory_key() -> Hash (Ed25519 public) · site_keys() -> SiteKeys · rotate_card_key(&Actor) -> u64
+//!
+//! // Boxes (the message types are platen_sync::message's)
+//! centre.enrol_ask(&EnrolAsk) -> EnrolAnswer            // Waiting, or what accept_enrolment kept
+//! centre.pending_enrolments() -> Vec<PendingEnrolment>  // with csr, nonce, proof
+//! centre.accept_enrolment(&Actor, NewNode { node, name, nonce, fingerprint, until_unix_ms, enrolment, proof })
+//! centre.refuse_enrolment(&Actor, NodeId)
+//! centre.certificate(fingerprint: &[u8; 32]) -> Option<NodeCertificate { node, until_unix_ms, revoked }>
+//! centre.add_certificate(NodeId, &[u8; 32], until_unix_ms)
+//! centre.nodes() -> Vec<Node> · node(NodeId) · rename_node · revoke_node · declare_lost   (each &Actor, NodeId, …)
+//! centre.receive(NodeId, &Push) -> PushAnswer
+//! centre.pull(NodeId, &Pull) -> PullAnswer              // at once; wait on `news` before it
+//! centre.news(NodeId, &Pull) -> bool                    // whether there is anything for the box: cheap
+//! centre.login(NodeId, &LoginAsk) -> LoginAnswer
+//!
+//! // People; Page { offset, limit }, Listed<T> { rows, total }
+//! centre.users(&UserFilter { text, group }, Page) -> Listed<UserRecord> · user(UserId) · user_by_name(&str)
+//! centre.create_user(&Actor, NewUser) -> UserId · change_user(&Actor, UserId, UserChange) · delete_user(&Actor, UserId)
+//! centre.import_users(&Actor, impl Read + Send + 'static) -> ImportReport { errors: Vec<(usize, String)>, … }
+//! centre.groups() -> Vec<Group> · create_group(&Actor, name) -> GroupId · rename_group · delete_group
+//! centre.credentials(UserId) -> Vec<Credential>         // without hashes
+//! centre.bind_card(&Actor, UserId, NewCard { number, with_pin, proved, until_unix_ms }) -> CredentialId
+//! centre.set_pin(&Actor, UserId, Secret) · set_password(&Actor, UserId, Secret) · enrol_finger(&Actor, UserId, part, template)
+//! centre.issue_code(&Actor, UserId, minutes) -> IssuedCode { id, code, until_unix_ms } · remove_credential(&Actor, CredentialId)
+//! centre.unlock(&Actor, CredentialId)
+//!
+//! // Accounts
+//! centre.quotas() -> Vec<Quota> · put_quota(&Actor, Quota) · delete_quota(&Actor, QuotaId) · quota_use(QuotaId, Option<UserId>) -> QuotaUse
+//! centre.leases(&LeaseFilter, Page) -> Listed<HeldLease>
+//! centre.prices() · put_prices(&Actor, Prices) · delete_prices(&Actor, PricesId)
+//! centre.rules() · put_rule(&Actor, RuleRecord) · delete_rule(&Actor, RuleId)
+//! centre.jobs(&JobFilter { user, node, state, from_unix_ms, to_unix_ms }, Page) -> Listed<CentralJob> · job(JobId)
+//! centre.charges(&ChargeFilter { user, node, from_unix_ms, to_unix_ms }, Page) -> Listed<Charge> · double_releases(Page)
+//! centre.journal(&JournalFilter { node, branch, after }, Page) -> Vec<JournalEntry> · logins(&LoginFilter, Page)
+//! centre.alerts(open_only, Page) · settle_alert(&Actor, Uuid)
+//!
+//! // Administrators
+//! centre.has_administrator() -> bool · create_administrator(&Actor, name, Secret) -> AdministratorId
+//! centre.administrators() · set_administrator_password · set_administrator_active
+//! centre.login_administrator(name, Secret) -> Session { token, administrator, until_unix_ms }
+//! centre.administrator_of(token) -> Option<Administrator> · log_out(token)
+//! centre.issue_token(&Actor, AdministratorId, label, days) -> Session · tokens(AdministratorId) · revoke_token(&Actor, Uuid)
+//! centre.audit(Page) -> Listed<AuditEntry> · verify_audit() -> AuditVerdict
+//! ```
+//!
+//! All of them are async, fail with [`CentreError`] and change nothing when they fail, but for
+//! parts of an import. `Actor::Administrator(id)`, `Actor::Node(id)` or `Actor::Program` says who asks.
+
+mod error;
+mod vault;
+
+pub use error::{CentreError, Fault};
+pub use vault::{KEY_BYTES, Vault};

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Statements about many rows at once. (`sqlx::QueryBuilder` writes `?` for `Any`, which PostgreSQL
+//! does not take.)
+
+use std::fmt::Write;
+
+use sqlx::any::{Any, AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{AnyConnection, Encode, Type};
+
+use crate::app::CentreError;
+
+/// Rows of one statement: SQLite takes 32,766 values at once.
+pub(crate) const ROWS: usize = 500;
+
+/// `($1, $2), ($3, $4)`: `rows` of `columns` each.
+pub(crate) fn rows_of(columns: usize, rows: usize) -> String {
+    let mut text = String::with_capacity(rows * columns * 6);
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 0..columns {
+            let comma = if column == 0 { "" } else { ", " };
+            // Writing to a string does not fail.
+            let _ = write!(text, "{comma}${}", row * columns + column + 1);
+        }
+        text.push(')');
+    }
+    text
+}
+
+/// A statement made of fixed parts of this program and [`rows_of`]; its values are bound.
+pub(crate) fn statement(text: String) -> Query<'static, Any, AnyArguments> {
+    sqlx::query(sqlx::AssertSqlSafe(text)).persistent(false)
+}
+
+/// All rows of `SELECT … WHERE … IN` over the values, some hundred at a time. `select` has `{}`
+/// where the list goes.
+pub(crate) async fn select_in<T>(
+    connection: &mut AnyConnection,
+    select: &'static str,
+    values: &[T],
+) -> Result<Vec<AnyRow>, CentreError>
+where
+    T: Clone + Type<Any> + for<'q> Encode<'q, Any> + Send + 'static,
+{
+    let mut found = Vec::new();
+    for chunk in values.chunks(ROWS) {
+        let text = select.replace("{}", &rows_of(chunk.len(), 1));
+        let mut query = statement(text);
+        for value in chunk {
+            query = query.bind(value.clone());
+        }
+        found.extend(query.fetch_all(&mut *connection).await?);
+    }
+    Ok(found)
+}
+
+/// Runs `DELETE … WHERE … IN` over the values, as [`select_in`] selects.
+pub(crate) async fn execute_in<T>(
+    connection: &mut AnyConnection,
+    delete: &'static str,
+    values: &[T],
+) -> Result<u64, CentreError>
+where
+    T: Clone + Type<Any> + for<'q> Encode<'q, Any> + Send + 'static,
+{
+    let mut gone = 0;
+    for chunk in values.chunks(ROWS) {
+        let mut query = statement(delete.replace("{}", &rows_of(chunk.len(), 1)));
+        for value in chunk {
+            query = query.bind(value.clone());
+        }
+        gone += query.execute(&mut *connection).await?.rows_affected();
+    }
+    Ok(gone)
+}

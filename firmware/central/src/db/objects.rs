@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! One row for every object that the directory ever had, with the revision of its last change:
+//! what boxes are told, and what they are told is gone. The caller holds the site's row.
+
+use platen_model::{
+    CredentialId, GroupId, PricesId, QuotaId, RecordId, RuleId, Tombstone, UserId,
+};
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+
+use super::{Columns, list, signed, site};
+use crate::app::CentreError;
+
+/// What a change made of an object.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Standing {
+    /// There is a record of it.
+    Kept = 0,
+    /// It is gone.
+    Gone = 1,
+    /// There is a record of it, but nobody gets in by it any more: told first, as if it were gone.
+    Worthless = 2,
+}
+
+/// The two columns that name an object.
+pub(crate) fn key(id: RecordId) -> Option<(&'static str, String)> {
+    Some(match id {
+        RecordId::User(id) => ("user", id.to_string()),
+        RecordId::Group(id) => ("group", id.to_string()),
+        RecordId::Credential(id) => ("credential", id.to_string()),
+        RecordId::Quota(id) => ("quota", id.to_string()),
+        RecordId::Prices(id) => ("prices", id.to_string()),
+        RecordId::Rule(id) => ("rule", id.to_string()),
+        RecordId::Settings => ("settings", String::new()),
+        _ => return None,
+    })
+}
+
+fn record_id(row: &AnyRow) -> Result<RecordId, CentreError> {
+    Ok(match row.text("kind")?.as_str() {
+        "user" => RecordId::User(UserId(row.uuid("id")?)),
+        "group" => RecordId::Group(GroupId(row.uuid("id")?)),
+        "credential" => RecordId::Credential(CredentialId(row.uuid("id")?)),
+        "quota" => RecordId::Quota(QuotaId(row.uuid("id")?)),
+        "prices" => RecordId::Prices(PricesId(row.uuid("id")?)),
+        "rule" => RecordId::Rule(RuleId(row.uuid("id")?)),
+        "settings" => RecordId::Settings,
+        _ => return Err(CentreError::corrupt("kind of object")),
+    })
+}
+
+/// Notes that the objects changed, each with a revision of its own, in this order.
+pub(crate) async fn change(
+    connection: &mut AnyConnection,
+    changes: &[(RecordId, Standing)],
+) -> Result<(), CentreError> {
+    let keyed: Vec<_> = changes
+        .iter()
+        .filter_map(|(id, standing)| key(*id).map(|key| (key, *standing)))
+        .collect();
+    if keyed.is_empty() {
+        return Ok(());
+    }
+    let many = u64::try_from(keyed.len()).unwrap_or(u64::MAX);
+    let mut revision = site::advance(connection, many).await?.saturating_sub(many);
+    for chunk in keyed.chunks(list::ROWS) {
+        let values = list::rows_of(4, chunk.len());
+        let mut query = list::statement(format!(
+            "INSERT INTO objects (kind, id, revision, gone) VALUES {values} ON CONFLICT (kind, id) \
+             DO UPDATE SET revision = excluded.revision, gone = excluded.gone"
+        ));
+        for ((kind, id), standing) in chunk {
+            revision += 1;
+            query = query
+                .bind(*kind)
+                .bind(id.clone())
+                .bind(signed(revision))
+                .bind(*standing as i64);
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Everything that lost its worth after a revision.
+pub(crate) async fn tombstones(
+    connection: &mut AnyConnection,
+    after: u64,
+) -> Result<Vec<Tombstone>, CentreError> {
+    let statement = "SELECT kind, id, revision FROM objects \
+         WHERE gone IN (1, 2) AND revision > $1 ORDER BY revision";
+    let query = sqlx::query(statement).bind(signed(after));
+    let rows = query.fetch_all(connection).await?;
+    let tombstone = |row: &AnyRow| {
+        Ok(Tombstone {
+            revision: row.number("revision")?,
+            id: record_id(row)?,
+        })
+    };
+    rows.iter().map(tombstone).collect()
+}
+
+/// The revision of the last of the first `limit` records after a revision; `None` when there are
+/// fewer.
+pub(crate) async fn bound(
+    connection: &mut AnyConnection,
+    after: u64,
+    limit: u64,
+) -> Result<Option<u64>, CentreError> {
+    let statement = "SELECT revision FROM objects WHERE revision > $1 AND gone <> 1 \
+         ORDER BY revision LIMIT 1 OFFSET $2";
+    let row = sqlx::query(statement)
+        .bind(signed(after))
+        .bind(signed(limit.saturating_sub(1)))
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| row.number("revision")).transpose()
+}
+
+/// The revision of the settings' last change, when it lies in a range.
+pub(crate) async fn settings_between(
+    connection: &mut AnyConnection,
+    after: u64,
+    to: u64,
+) -> Result<Option<u64>, CentreError> {
+    let statement = "SELECT revision FROM objects \
+         WHERE kind = 'settings' AND revision > $1 AND revision <= $2";
+    let row = sqlx::query(statement)
+        .bind(signed(after))
+        .bind(signed(to))
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| row.number("revision")).transpose()
+}

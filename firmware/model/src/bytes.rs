@@ -9,7 +9,8 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserializer, Serializer};
 
 /// Longest byte string taken; longer ones are refused before they are kept.
-const BYTES_MAX: usize = 1 << 20;
+/// A page of the directory is the longest there is.
+const BYTES_MAX: usize = 8 << 20;
 
 /// Writes `value` as one byte string.
 ///

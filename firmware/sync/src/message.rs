@@ -67,6 +67,10 @@ pub struct Push {
     pub wants: Vec<LeaseWant>,
     /// Highest serial of a lease the box has taken.
     pub leases_upto: u64,
+    /// The directory's generation under which all leases were given that the box still has: it names
+    /// a new one only when its leases of older ones are closed. 0 for none.
+    #[serde(default)]
+    pub generation: u64,
 }
 
 /// One journal entry on its way.

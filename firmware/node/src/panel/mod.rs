@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the box shows the person in front of it: one signal (lights and buzzer) and one sentence.
 
+mod reasons;
 mod words;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use platen_hal::PanelSignal;
+use platen_model::Reason;
 
 use crate::config::Language;
+
+pub(crate) use self::words::printer_reasons;
 
 /// Carries a signal to the thread that plays lights and buzzer. Must not block.
 pub(crate) type ShowLights = Box<dyn Fn(PanelSignal) + Send + Sync>;
@@ -92,6 +96,16 @@ impl Panel {
     /// "2 jobs, 5 pages" in the panel's language.
     pub(crate) fn jobs_words(&self, jobs: usize) -> String {
         words::jobs(self.language, jobs)
+    }
+
+    /// "2 wait: quota used up." in the panel's language.
+    pub(crate) fn waits_words(&self, jobs: usize, reason: Reason) -> String {
+        reasons::waits(self.language, jobs, reason)
+    }
+
+    /// Why nothing is printed and what to do, in the panel's language.
+    pub(crate) fn nothing_printed_words(&self, reason: Reason) -> Option<&'static str> {
+        reasons::nothing_printed(self.language, reason)
     }
 
     /// What is wrong with the printer, in the panel's language.

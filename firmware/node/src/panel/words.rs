@@ -79,7 +79,7 @@ pub(super) fn finger(language: Language) -> &'static str {
 }
 
 /// IPP `printer-state-reasons` as a sentence.
-pub(super) fn printer_reasons(language: Language, reasons: &[String]) -> String {
+pub(crate) fn printer_reasons(language: Language, reasons: &[String]) -> String {
     let known = reasons.iter().find_map(|reason| {
         let stem = reason
             .trim_end_matches("-error")
@@ -147,7 +147,7 @@ const REASONS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-fn pick<'a>(language: Language, en: &'a str, zh: &'a str) -> &'a str {
+pub(super) fn pick<'a>(language: Language, en: &'a str, zh: &'a str) -> &'a str {
     match language {
         Language::En => en,
         Language::Zh => zh,

@@ -5,12 +5,15 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use platen_model::local::ImportReport;
-use platen_model::{CardKey, Chain, Denied, Identity, OwnerKey, UserId};
+use platen_model::{
+    CardKey, Chain, CredentialId, Denied, Identity, Moment, OwnerKey, Settings, Source, UserId,
+};
 use platen_store::{Database, DatabaseError, Disk, Keys};
 
 use crate::error::DirectoryError;
 use crate::import::{Change, People};
 use crate::index::Index;
+use crate::people::{self, BoundCard, Held, NewCard, Person, SecretKind, StoredSecret};
 use crate::snapshot::{self, Snapshot, Summary};
 use crate::user::User;
 
@@ -130,17 +133,19 @@ impl Directory {
     /// # Errors
     /// [`Denied`]: nobody, or somebody who may not log in.
     pub fn identify(&self, card: CardKey) -> Result<Identity, Denied> {
-        let user = self
-            .find(
-                |index| index.by_card(card),
-                |user| user.cards.contains(&card),
-            )
-            .ok_or(Denied::UnknownCard)?;
+        let user = self.by_card(card).ok_or(Denied::UnknownCard)?;
         if user.active {
-            Ok(user.identity(&self.keys))
+            Ok(user.person(&self.keys).identity(Source::Local, false))
         } else {
             Err(Denied::UserDisabled)
         }
+    }
+
+    fn by_card(&self, card: CardKey) -> Option<User> {
+        self.find(
+            |index| index.by_card(card),
+            |user| user.cards.contains(&card),
+        )
     }
 
     /// What is known of a user.
@@ -236,6 +241,75 @@ impl Directory {
             warn_index(&error);
             state.indexed = false;
         }
+    }
+}
+
+impl people::People for Directory {
+    fn person(&self, id: UserId) -> Option<Person> {
+        self.user(id).map(|user| user.person(&self.keys))
+    }
+
+    fn by_login(&self, login: &str) -> Option<Person> {
+        self.person(self.owner(self.keys.owner_key(login))?)
+    }
+
+    /// Users of a box of no site have no numbers.
+    fn by_number(&self, _: &str) -> Option<Person> {
+        None
+    }
+
+    fn by_card(&self, card: CardKey, _: Moment) -> Option<Held> {
+        let user = self.by_card(card)?;
+        Some(Held {
+            person: user.person(&self.keys),
+            credential: None,
+            with_pin: false,
+            proved: false,
+            until_unix_ms: None,
+            provisional: false,
+        })
+    }
+
+    fn by_code(&self, _: CardKey) -> Option<Held> {
+        None
+    }
+
+    fn by_credential(&self, _: CredentialId) -> Option<Held> {
+        None
+    }
+
+    fn secret(&self, _: UserId, _: SecretKind) -> Option<StoredSecret> {
+        None
+    }
+
+    fn stand_in(&self, name: &str) -> CredentialId {
+        people::stand_in(&self.keys, name)
+    }
+
+    fn settings(&self) -> Settings {
+        Settings::default()
+    }
+
+    fn binds_cards(&self) -> bool {
+        false
+    }
+
+    fn wall_unix_ms(&self, now: Moment) -> u64 {
+        now.unix_ms
+    }
+
+    fn without_centre(&self, _: UserId, _: Moment) -> Result<Source, Denied> {
+        Ok(Source::Local)
+    }
+
+    fn saw(&self, _: UserId, _: Moment) {}
+
+    fn use_code(&self, _: CredentialId, _: Moment) -> bool {
+        false
+    }
+
+    fn bind_card(&self, _: UserId, _: NewCard, _: Moment) -> Option<BoundCard> {
+        None
     }
 }
 

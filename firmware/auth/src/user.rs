@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What is kept of a user.
 
-use platen_model::{CardKey, Identity, OwnerKey, Source, UserId};
+use platen_model::{CardKey, OwnerKey, UserId};
 use platen_store::Keys;
 use serde::{Deserialize, Serialize};
 use uuid::Builder;
+
+use crate::people::Person;
 
 /// Bytes of a login name, an alias or a display name, at most.
 pub const NAME_BYTES_MAX: usize = 255;
@@ -54,15 +56,15 @@ impl User {
         owner_keys
     }
 
-    /// This user, recognised at this box.
-    pub(crate) fn identity(self, keys: &Keys) -> Identity {
-        Identity {
-            user: self.id,
+    /// This user, as a login asks.
+    pub(crate) fn person(self, keys: &Keys) -> Person {
+        Person {
+            id: self.id,
             owner_keys: self.owner_keys(keys),
-            name: self.login,
+            login: self.login,
+            name: self.name,
             groups: Vec::new(),
-            source: Source::Local,
-            provisional: false,
+            active: self.active,
         }
     }
 }

@@ -28,9 +28,10 @@ pub fn price(list: &Prices, color: bool, impressions: u64, media_sheets: u64) ->
     } else {
         list.side_monochrome
     };
-    // Neither product reaches half of what 128 bits hold.
-    let sum = u128::from(side) * u128::from(impressions)
-        + u128::from(list.sheet) * u128::from(media_sheets);
+    // Each product fits into 128 bits; both together may not.
+    let sides = u128::from(side) * u128::from(impressions);
+    let sheets = u128::from(list.sheet) * u128::from(media_sheets);
+    let sum = sides.saturating_add(sheets);
     u64::try_from(sum).unwrap_or(u64::MAX)
 }
 

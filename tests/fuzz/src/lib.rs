@@ -27,6 +27,7 @@ mod pdf_count;
 mod pjl;
 mod pn532_link;
 mod raster_count;
+mod rule_text;
 mod sealed_box;
 mod sealed_job;
 mod sensor_calls;
@@ -55,6 +56,7 @@ pub use pdf_count::pdf_count;
 pub use pjl::pjl_status;
 pub use pn532_link::pn532_link;
 pub use raster_count::raster_count;
+pub use rule_text::rule_text;
 pub use sealed_job::sealed_job;
 pub use snmp::snmp_message;
 pub use users_csv::users_csv;
@@ -98,6 +100,7 @@ pub const TARGETS: &[Target] = &[
     ("pjl_status", pjl_status, &["fuzz/corpus/pjl_status"]),
     ("pn532_link", pn532_link, &["fuzz/corpus/pn532_link"]),
     ("raster_count", raster_count, &["data/pdl/raster"]),
+    ("rule_text", rule_text, &["fuzz/corpus/rule_text"]),
     ("sealed_job", sealed_job, &["fuzz/corpus/sealed_job"]),
     ("snmp_message", snmp_message, &["fuzz/corpus/snmp_message"]),
     ("users_csv", users_csv, &["fuzz/corpus/users_csv"]),

@@ -7,10 +7,12 @@
 //! - [`cups`]: a private `cupsd` with its client programs; [`ipptool`]: the IPP suites, counted;
 //! - [`netns`]: a network of its own with D-Bus and Avahi, for what is found by name;
 //! - [`qemu`]: guests with a real kernel's device files, and the box's own programs in them;
+//! - [`browser`]: a real Chromium for the web pages;
 //! - [`documents`] and [`raster`]: sample documents made here, without external tools.
 //!
 //! Traffic stays on loopback or in such a network. Nothing here is part of the firmware.
 
+pub mod browser;
 pub mod cups;
 pub mod daemon;
 pub mod documents;

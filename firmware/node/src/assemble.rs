@@ -11,7 +11,7 @@ use std::time::Duration;
 use platen_auth::Directory;
 use platen_hal::{DeviceEvent, PrinterPort};
 use platen_hal_linux::Board;
-use platen_ledger::{Entry, Ledger, LedgerReport};
+use platen_ledger::{Entry, Ledger, LedgerReport, Purse};
 use platen_model::{Clock, JobId, JobNumber};
 use platen_spool::{Spool, SpoolLimits};
 use platen_store::{Database, Disk, Keys, OpenOutcome, RealDisk};
@@ -29,7 +29,7 @@ use crate::intake::shown::ShownStates;
 use crate::node::Node;
 use crate::panel::Panel;
 use crate::ports::port;
-use crate::release::{self, Releases, Target, Workshop};
+use crate::release::{self, Approvals, Judge, NoSite, Releases, Target, Workshop};
 use crate::start::StartError;
 
 /// A journal that takes nothing is tried again after this.
@@ -38,6 +38,7 @@ const APPEND_PAUSE: Duration = Duration::from_secs(1);
 /// Everything durable, opened and brought together.
 struct State {
     attempts: HashMap<JobId, u32>,
+    judge: Arc<Judge>,
     keys: Arc<Keys>,
     spool: Spool,
     ledger: Arc<Ledger>,
@@ -69,6 +70,8 @@ pub(crate) fn assemble(
         Arc::clone(&panel),
         Arc::clone(&clock),
         targets,
+        Arc::clone(&state.judge),
+        Arc::clone(&counter),
     ));
     release::resume_push_jobs(&state.spool, &releases)?;
     let (events, incoming) = smol::channel::bounded(EVENTS);
@@ -100,6 +103,7 @@ pub(crate) fn assemble(
         faults,
         uuid,
         attempts: _,
+        judge: _,
     } = state;
     let node = Node {
         executor: Arc::clone(executor),
@@ -164,11 +168,27 @@ fn open_state(config: &Config, board: &Board, clock: &Arc<dyn Clock>) -> Result<
     ledger.append_blocking(Entry::Started { version })?;
     let uuid = keys.box_uuid();
     let faults = faults(&report, &outcome);
+    let ledger = Arc::new(ledger);
+    let purse = Purse::open(
+        disk,
+        Arc::clone(&keys),
+        Arc::clone(&ledger),
+        Arc::clone(clock),
+    )?;
+    let judge = Arc::new(Judge {
+        site: Arc::new(NoSite::default()),
+        purse: Arc::new(purse),
+        approvals: Approvals::open(&database)?,
+        clock: Arc::clone(clock),
+        utc_offset_minutes: config.rules.utc_offset_minutes,
+        unknown_owner: config.rules.unknown_owner,
+    });
     Ok(State {
         attempts,
+        judge,
         keys,
         spool,
-        ledger: Arc::new(ledger),
+        ledger,
         directory,
         device_keys,
         faults,
@@ -215,6 +235,7 @@ fn start_printers(
         ledger: Arc::clone(&state.ledger),
         counter: Arc::clone(counter),
         panel: Arc::clone(panel),
+        judge: Arc::clone(&state.judge),
         executor: Arc::clone(executor),
         append_pause: APPEND_PAUSE,
         attempts: Mutex::new(state.attempts.clone()),

@@ -9,6 +9,9 @@ use platen_wire::snmp::COMMUNITY_OCTETS_MAX;
 use serde::Deserialize;
 use thiserror::Error;
 
+/// The line islands are 14 hours ahead of UTC.
+const UTC_OFFSET_MAX: u16 = 14 * 60;
+
 /// Everything in `node.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) spool: SpoolConfig,
     #[serde(default)]
     pub(crate) cards: CardsConfig,
+    #[serde(default)]
+    pub(crate) rules: RulesConfig,
     /// Target printers; a tap releases to the first.
     #[serde(default, rename = "printer")]
     pub(crate) printers: Vec<PrinterConfig>,
@@ -129,6 +134,29 @@ pub(crate) enum WeakCards {
     Accept,
     /// Nothing.
     Refuse,
+}
+
+/// `[rules]`
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RulesConfig {
+    /// Minutes by which the time where the box stands is ahead of UTC, for rules with times of day.
+    pub(crate) utc_offset_minutes: i16,
+    /// What becomes of jobs on a push queue under a name that is nobody's.
+    pub(crate) unknown_owner: UnknownOwner,
+}
+
+/// What becomes of a push job whose owner is not known.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum UnknownOwner {
+    /// It waits where the site has quotas, for nobody could be charged; else it prints.
+    #[default]
+    HoldUnderQuotas,
+    /// It prints, by the rules for everybody.
+    Print,
+    /// It waits until it expires or its owner is known.
+    Hold,
 }
 
 /// `[[printer]]`
@@ -293,6 +321,12 @@ impl Config {
             return fault(
                 "announce.name",
                 "use 1 to 58 bytes: DNS-SD allows 63, and a second box of that name gets ' (2)'",
+            );
+        }
+        if self.rules.utc_offset_minutes.unsigned_abs() > UTC_OFFSET_MAX {
+            return fault(
+                "rules.utc_offset_minutes",
+                "use -840 to 840, such as 480 for China",
             );
         }
         if self.printers.is_empty() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_signal::{Signal, Signals};
 use platen_auth::DirectoryError;
 use platen_hal_linux::{Board, BoardError};
-use platen_ledger::LedgerError;
+use platen_ledger::{LedgerError, PurseError};
 use platen_net::{
     AnnounceError, Announcement, Announcer, IdentityError, ListenError, Listener, NetLimits,
     PortUriError, Running, Server, ServerIdentity, TrustError,
@@ -70,6 +70,8 @@ pub(crate) enum StartError {
     Spool(#[from] SpoolError),
     #[error("the journal can't be opened")]
     Ledger(#[from] LedgerError),
+    #[error("the slices of quotas can't be read")]
+    Purse(#[from] PurseError),
     #[error("the keys of cards and readers can't be read")]
     DeviceKeys(#[from] DeviceKeysError),
     #[error("the users can't be read")]

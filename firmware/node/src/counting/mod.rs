@@ -91,7 +91,8 @@ impl Counter {
         }
     }
 
-    fn count_and_keep(&self, number: JobNumber) {
+    /// Counts a job and keeps the count, if nobody has. Blocks as [`Counter::count`] does.
+    pub(crate) fn count_and_keep(&self, number: JobNumber) {
         let Ok(Some(job)) = self.spool.job(number) else {
             return;
         };

@@ -8,12 +8,13 @@ use platen_model::{CardKey, Chain, Denied, Identity, Method};
 
 use super::Door;
 use crate::config::WeakCards;
+use crate::panel::Shown;
 use crate::release::Tapped;
 
 impl Door {
     pub(super) async fn present(&self, reader: &str, uid: &CardUid, proof: Proof) -> u64 {
         let tapped = self.decide(reader, uid, proof).await;
-        let shown = self.panel.show(tapped.signal, tapped.more.as_deref());
+        let shown = self.show(&tapped);
         let result = TapResult {
             signal: tapped.signal.keyword().to_owned(),
             text: shown.text,
@@ -21,6 +22,15 @@ impl Door {
         };
         self.outcomes.publish(uid, &result);
         shown.turn
+    }
+
+    /// Shows what became of a login.
+    fn show(&self, tapped: &Tapped) -> Shown {
+        match (&tapped.instead, &tapped.more) {
+            (None, more) => self.panel.show(tapped.signal, more.as_deref()),
+            (Some(text), None) => self.panel.tell(tapped.signal, text),
+            (Some(text), Some(more)) => self.panel.tell(tapped.signal, &format!("{text} {more}")),
+        }
     }
 
     async fn decide(&self, reader: &str, uid: &CardUid, proof: Proof) -> Tapped {
@@ -76,8 +86,11 @@ impl Door {
         };
         // The journal puts the login before the releases that follow it; their tickets wait for
         // the disk, so the login needs no wait of its own.
-        let (journaled, tapped) =
-            smol::future::zip(self.journal(entry), self.releases.tap(identity)).await;
+        let (journaled, tapped) = smol::future::zip(
+            self.journal(entry),
+            self.releases.tap(identity, Method::Card),
+        )
+        .await;
         let mut tapped = tapped.unwrap_or_else(|error| {
             log::error!(err:% = Chain(&error); "held jobs can't be read");
             Tapped::only(PanelSignal::PrinterError)

@@ -8,11 +8,12 @@ use platen_hal::{
     Confirmation, PanelSignal, PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending,
 };
 use platen_ledger::{Entry, LedgerError, Outcome};
-use platen_model::{Chain, Evidence, Job, JobState, JobStateReason, PrinterName, UserId};
+use platen_model::{Chain, Evidence, Job, JobState, JobStateReason, PageCount, PrinterName};
 use platen_spool::SpoolError;
 use thiserror::Error;
 
 use super::envelope::Envelope;
+use super::judge::{Grant, count_as_printed};
 use super::target::Target;
 use super::worker::Workshop;
 
@@ -40,13 +41,15 @@ pub(super) enum ReleaseError {
 pub(super) struct Release<'a> {
     pub(super) target: &'a Target,
     pub(super) job: &'a Job,
-    pub(super) user: Option<UserId>,
+    pub(super) grant: &'a Grant,
     pub(super) shop: &'a Workshop,
     pub(super) envelope: &'a Envelope,
     /// What the port is told before the first byte.
     pub(super) sending: &'a Sending,
     /// Which attempt at this job, from 1; 0 until the ticket is written.
     pub(super) attempt: u32,
+    /// Whether the ticket is in the journal; without it only where the site lets jobs print so.
+    pub(super) recorded: bool,
 }
 
 impl Release<'_> {
@@ -98,42 +101,64 @@ impl Release<'_> {
         Ok(session.finish()?)
     }
 
-    /// The release ticket: durable before the first byte leaves.
+    /// The release ticket: durable before the first byte leaves. Where the site lets jobs print
+    /// although the journal takes nothing, it is tried once more at the end.
     fn write_ticket(&mut self) -> Result<(), ReleaseError> {
         let last = self.shop.last_attempt(self.job.id);
-        let ticket = Entry::Released {
-            job: self.job.id,
-            number: self.job.number,
-            user: self.user,
-            printer: self.printer(),
-            attempt: last + 1,
-            octets: self.job.octets,
-            format: self.job.format.clone(),
-            shares: Vec::new(),
-        };
-        match self.shop.ledger.append_blocking(ticket.clone()) {
-            // The end of the last attempt could not be journaled then.
-            Err(LedgerError::AlreadyReleased { .. }) => {
-                self.shop
-                    .ledger
-                    .append_blocking(self.shop.interruption(self.job))?;
-                self.shop.ledger.append_blocking(ticket)?;
+        match self.append_ticket(last + 1) {
+            Ok(()) => {}
+            Err(error) if self.may_go_unrecorded(&error) => {
+                log::error!(job:% = self.job.number, err:% = Chain(&error); "job prints without its record");
+                self.recorded = false;
             }
-            other => drop(other?),
+            Err(error) => return Err(error.into()),
         }
         self.attempt = last + 1;
         self.shop.attempts().insert(self.job.id, self.attempt);
         Ok(())
     }
 
-    pub(super) fn settle(&self, report: PortReport) {
-        let count = self.shop.counter.count(self.job);
-        let impressions = report.impressions.or(count.impressions).unwrap_or(0);
-        self.compare(report, count.impressions);
-        let settled = self.append(Entry::Settled {
+    fn append_ticket(&self, attempt: u32) -> Result<(), LedgerError> {
+        let ticket = Entry::Released {
             job: self.job.id,
             number: self.job.number,
-            user: self.user,
+            user: self.grant.user,
+            printer: self.printer(),
+            attempt,
+            octets: self.job.octets,
+            format: self.job.format.clone(),
+            shares: self.grant.shares.clone(),
+        };
+        match self.shop.ledger.append_blocking(ticket.clone()) {
+            // The end of the last attempt could not be journaled then.
+            Err(LedgerError::AlreadyReleased { .. }) => {
+                let interruption = self.shop.interruption(self.job);
+                self.shop.ledger.append_blocking(interruption)?;
+                self.shop.ledger.append_blocking(ticket).map(drop)
+            }
+            other => other.map(drop),
+        }
+    }
+
+    fn may_go_unrecorded(&self, error: &LedgerError) -> bool {
+        let disk = matches!(error, LedgerError::Full(_) | LedgerError::Disk { .. });
+        disk && !self.shop.judge.terms().settings.journal_required
+    }
+
+    pub(super) fn settle(&self, report: PortReport) {
+        let counted = self.shop.counter.count(self.job);
+        let count = count_as_printed(counted, self.job, self.grant);
+        let impressions = report.impressions.or(count.impressions).unwrap_or(0);
+        self.compare(report, count.impressions);
+        let printed = PageCount {
+            impressions: report.impressions.or(count.impressions),
+            ..count.clone()
+        };
+        let (shares, cost) = self.shop.judge.bill(self.grant, &self.printer(), &printed);
+        let settled = self.append_end(Entry::Settled {
+            job: self.job.id,
+            number: self.job.number,
+            user: self.grant.user,
             printer: self.printer(),
             attempt: self.attempt,
             outcome: Outcome::Completed,
@@ -142,10 +167,12 @@ impl Release<'_> {
             impressions: report.impressions,
             confirmed_by: report.confirmed_by.map(evidence),
             charged: true,
-            shares: Vec::new(),
-            cost: None,
+            shares: shares.clone(),
+            cost,
         });
-        if !settled {
+        if settled || !self.recorded {
+            self.shop.judge.purse.settle(self.job.id, &shares);
+        } else {
             // Without its record the job has not ended: its owner is asked, as after a power cut.
             return self.hold(JobState::ProcessingStopped, JobStateReason::Interrupted);
         }
@@ -155,6 +182,19 @@ impl Release<'_> {
             impressions,
         );
         log::info!(job:% = self.job.number, printer = self.target.config.name, octets = report.octets; "job printed");
+    }
+
+    /// Appends the end of the release; of one that went without a ticket, the ticket first. `false`
+    /// when it is not in the journal.
+    fn append_end(&self, entry: Entry) -> bool {
+        if self.recorded {
+            return self.append(entry);
+        }
+        let late = self.append_ticket(self.attempt);
+        if let Err(error) = &late {
+            log::error!(job:% = self.job.number, err:% = Chain(error); "job printed and is not recorded");
+        }
+        late.is_ok() && self.append(entry)
     }
 
     /// The printer's own count stands; where the box counted otherwise, somebody may want to know.
@@ -195,12 +235,14 @@ impl Release<'_> {
             _ => vec!["offline-error".to_owned()],
         };
         log::warn!(job:% = self.job.number, printer = self.target.config.name, err:% = Chain(error); "printing stopped half-way");
-        self.append(Entry::Stopped {
-            job: self.job.id,
-            number: self.job.number,
-            attempt: self.attempt,
-            reasons: reasons.clone(),
-        });
+        if self.recorded {
+            self.append(Entry::Stopped {
+                job: self.job.id,
+                number: self.job.number,
+                attempt: self.attempt,
+                reasons: reasons.clone(),
+            });
+        }
         self.hold(JobState::ProcessingStopped, JobStateReason::PrinterStopped);
         let words = self.shop.panel.printer_words(&reasons);
         self.target.set_status(PortStatus {
@@ -213,7 +255,7 @@ impl Release<'_> {
     }
 
     pub(super) fn cancel(&self) {
-        self.append(if self.attempt > 0 {
+        self.append_end(if self.attempt > 0 {
             self.ended_entry(Outcome::Canceled)
         } else {
             Entry::Canceled {
@@ -227,7 +269,7 @@ impl Release<'_> {
 
     fn give_up(&self) {
         if self.attempt > 0 {
-            self.append(self.ended_entry(Outcome::Aborted));
+            self.append_end(self.ended_entry(Outcome::Aborted));
         }
         self.end(JobState::Aborted, JobStateReason::AbortedBySystem, 0);
     }
@@ -236,7 +278,7 @@ impl Release<'_> {
         Entry::Settled {
             job: self.job.id,
             number: self.job.number,
-            user: self.user,
+            user: self.grant.user,
             printer: self.printer(),
             attempt: self.attempt,
             outcome,
@@ -277,6 +319,7 @@ impl Release<'_> {
 
     fn end(&self, state: JobState, reason: JobStateReason, impressions: u32) {
         self.shop.attempts().remove(&self.job.id);
+        self.shop.judge.approvals.forget(self.job.id);
         let (spool, number) = (self.shop.spool.clone(), self.job.number);
         // The journal has its end: the next job need not wait until the files are gone.
         let removal = async move {

@@ -1,22 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! From a recognised person to bytes at the printer.
 //!
-//! `tap` decides what a tap releases; one `worker` thread per printer carries it out, in order;
+//! `judge` decides on a job by the site's rules and quotas and sets aside what it may take; `tap`
+//! releases what a person wants; one `worker` thread per printer carries it out, in order;
 //! `target` is what both know about a printer. The ledger's `Released` record is the release
 //! ticket: it is synced before the first byte leaves.
 
+mod approvals;
 mod delivery;
 mod envelope;
+mod judge;
 #[cfg(test)]
 mod power_cut;
 #[cfg(test)]
 mod races;
 mod recover;
+mod site;
 mod tap;
 mod target;
 mod worker;
 
+pub(crate) use approvals::Approvals;
+pub(crate) use judge::{Case, Grant, Judge, Judged, Verdict};
 pub(crate) use recover::{RecoverError, recover, resume_push_jobs};
-pub(crate) use tap::{Queued, Releases, Tapped};
+pub(crate) use site::{NoSite, Site, SiteTerms};
+pub(crate) use tap::{Queued, Releases, Tapped, Wish};
 pub(crate) use target::Target;
 pub(crate) use worker::{Workshop, spawn};

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use platen_hal::{PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending};
-use platen_ledger::{Entry, Ledger, Outcome};
+use platen_ledger::{Entry, Ledger, Outcome, Purse};
 use platen_model::{
     Certainty, Clock, Job, JobOptions, JobState, JobStateReason, ManualClock, PageCount, Sides,
 };
@@ -16,10 +16,13 @@ use platen_spool::{NewJob, Spool, SpoolLimits};
 use platen_store::{Database, Disk, Keys, SimDisk};
 use smol::block_on;
 
+use super::approvals::Approvals;
+use super::judge::Judge;
 use super::recover;
+use super::site::NoSite;
 use super::target::Target;
 use super::worker::{Worker, Workshop};
-use crate::config::Language;
+use crate::config::{Language, UnknownOwner};
 use crate::counting::Counter;
 use crate::panel::Panel;
 
@@ -83,6 +86,7 @@ struct State {
     spool: Spool,
     ledger: Arc<Ledger>,
     attempts: std::collections::HashMap<platen_model::JobId, u32>,
+    judge: Arc<Judge>,
 }
 
 /// Opens everything as a start does. The index lives elsewhere and is lost at every cut.
@@ -93,13 +97,31 @@ fn open(disk: &SimDisk, index: &Path) -> io::Result<State> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     let (ledger, report) = Ledger::open(Arc::clone(&disk), Arc::clone(&keys), Arc::clone(&clock))
         .map_err(io::Error::other)?;
-    let (spool, _) = Spool::open(disk, keys, &database, clock, SpoolLimits::default())
-        .map_err(io::Error::other)?;
+    let (shared, at) = (Arc::clone(&disk), Arc::clone(&clock));
+    let (spool, _) = Spool::open(
+        shared,
+        Arc::clone(&keys),
+        &database,
+        at,
+        SpoolLimits::default(),
+    )
+    .map_err(io::Error::other)?;
     let attempts = recover(&report, &ledger, &spool).map_err(io::Error::other)?;
+    let ledger = Arc::new(ledger);
+    let purse = Purse::open(disk, keys, Arc::clone(&ledger), Arc::clone(&clock));
+    let judge = Judge {
+        site: Arc::new(NoSite::default()),
+        purse: Arc::new(purse.map_err(io::Error::other)?),
+        approvals: Approvals::open(&database).map_err(io::Error::other)?,
+        clock,
+        utc_offset_minutes: 0,
+        unknown_owner: UnknownOwner::default(),
+    };
     Ok(State {
         spool,
-        ledger: Arc::new(ledger),
+        ledger,
         attempts,
+        judge: Arc::new(judge),
     })
 }
 
@@ -137,6 +159,7 @@ fn release(state: &State, job: &Job, sent: &Sent) {
         ledger: Arc::clone(&state.ledger),
         counter: Counter::start(state.spool.clone()).unwrap(),
         panel: Arc::new(Panel::new(Language::En, Box::new(|_| ()))),
+        judge: Arc::clone(&state.judge),
         executor: Arc::clone(&executor),
         append_pause: Duration::ZERO,
         attempts: Mutex::new(state.attempts.clone()),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use platen_hal::{
     Confirmation, PanelSignal, PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending,
 };
-use platen_ledger::{Entry, Ledger, Outcome};
+use platen_ledger::{Entry, Ledger, Outcome, Purse};
 use platen_model::{
     Certainty, Clock, Evidence, Job, JobNumber, JobOptions, JobState, JobStateReason, ManualClock,
     PageCount, PrinterName, Sides,
@@ -20,10 +20,13 @@ use platen_store::{Database, Disk, Keys, SimDisk};
 use smol::block_on;
 use smol::channel::Receiver;
 
+use super::approvals::Approvals;
+use super::judge::Judge;
+use super::site::NoSite;
 use super::tap::{Queued, Releases};
 use super::target::{Order, Target};
 use super::worker::{Worker, Workshop, spawn};
-use crate::config::Language;
+use crate::config::{Language, UnknownOwner};
 use crate::counting::Counter;
 use crate::panel::Panel;
 
@@ -106,9 +109,26 @@ impl Bench {
             reserve_bytes: 0,
             ..SpoolLimits::default()
         };
-        let (spool, _) = Spool::open(shared, keys, &database, clock, limits).unwrap();
+        let purse = Purse::open(
+            Arc::clone(&shared),
+            Arc::clone(&keys),
+            Arc::clone(&ledger),
+            Arc::clone(&clock),
+        );
+        let purse = purse.unwrap();
+        let at = Arc::clone(&clock);
+        let (spool, _) = Spool::open(shared, keys, &database, at, limits).unwrap();
         let panel = Arc::new(Panel::new(Language::En, Box::new(|_| ())));
+        let judge = Arc::new(Judge {
+            site: Arc::new(NoSite::default()),
+            purse: Arc::new(purse),
+            approvals: Approvals::open(&database).unwrap(),
+            clock,
+            utc_offset_minutes: 0,
+            unknown_owner: UnknownOwner::default(),
+        });
         let shop = Arc::new(Workshop {
+            judge,
             spool: spool.clone(),
             ledger: Arc::clone(&ledger),
             counter: Counter::start(spool.clone()).unwrap(),
@@ -179,14 +199,9 @@ impl Bench {
 
     /// Prints as the printer's thread does, then lets the ended job be tidied up.
     fn print(&self, worker: &mut Worker, job: &Job) {
-        let user = None;
-        worker.carry_out(
-            &self.target,
-            Some(Order::Print {
-                job: job.number,
-                user,
-            }),
-        );
+        let grant = None;
+        let job = job.number;
+        worker.carry_out(&self.target, Some(Order::Print { job, grant }));
         self.target.end();
         while self.shop.executor.try_tick() {}
         // One more change through the same queue: the end before it is done then.
@@ -237,6 +252,8 @@ fn two_who_release_one_job_queue_it_once() {
         Arc::clone(&bench.panel),
         clock,
         targets,
+        Arc::clone(&bench.shop.judge),
+        Arc::clone(&bench.shop.counter),
     );
     assert_eq!(
         releases.queue(&bench.target, &job, None).unwrap(),
@@ -362,7 +379,7 @@ fn a_full_journal_refuses_the_release_and_the_job_waits_until_there_is_room() {
     let mut worker = bench.worker(|| Ok(()), || Ok(()));
     let print = Some(Order::Print {
         job: job.number,
-        user: None,
+        grant: None,
     });
     worker.carry_out(&bench.target, print);
     bench.target.end();
@@ -394,7 +411,7 @@ fn a_job_whose_stop_was_not_journaled_can_be_released_again() {
     };
     let print = Some(Order::Print {
         job: job.number,
-        user: None,
+        grant: None,
     });
     bench
         .worker(|| Ok(()), send)

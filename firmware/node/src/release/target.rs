@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use platen_hal::PortStatus;
+use platen_model::JobNumber;
 use platen_model::local::PrinterStatus;
-use platen_model::{JobNumber, UserId};
 use platen_policy::PrinterFacts;
 use smol::channel::{Receiver, Sender, TrySendError};
 
+use super::judge::Grant;
 use crate::config::PrinterConfig;
 
 /// Released jobs that may wait for one printer; past this a tap says that the printer is busy.
@@ -24,8 +25,8 @@ pub(crate) enum Order {
     Print {
         /// The job.
         job: JobNumber,
-        /// Who released it; `None` for a push queue.
-        user: Option<UserId>,
+        /// What it goes with; `None` for a push job, which is decided on when its turn comes.
+        grant: Option<Box<Grant>>,
     },
     /// Ask the printer how it is, then answer with what it says.
     Probe(Sender<PortStatus>),
@@ -65,9 +66,9 @@ impl Target {
     }
 
     /// Puts a job into the printer's queue; `false` when the queue is full.
-    pub(crate) fn print(&self, job: JobNumber, user: Option<UserId>) -> bool {
+    pub(crate) fn print(&self, job: JobNumber, grant: Option<Box<Grant>>) -> bool {
         self.queued.fetch_add(1, Ordering::Relaxed);
-        let taken = self.orders.try_send(Order::Print { job, user });
+        let taken = self.orders.try_send(Order::Print { job, grant });
         if taken.is_err() {
             self.queued.fetch_sub(1, Ordering::Relaxed);
         }

@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use platen_hal::{PanelSignal, PortError, PortStatus, PrinterPort};
 use platen_ledger::{Entry, Ledger};
-use platen_model::{Job, JobId, JobNumber, JobState, JobStateReason, UserId};
+use platen_model::{Job, JobId, JobNumber, JobState, JobStateReason, Reason};
 use platen_spool::{Spool, SpoolError, Which};
 use smol::channel::Receiver;
 
 use super::delivery::{Release, ReleaseError};
 use super::envelope::Envelope;
+use super::judge::{Grant, Judge, Verdict};
 use super::target::{Order, Target};
 use crate::counting::Counter;
 use crate::panel::Panel;
@@ -35,6 +36,7 @@ pub(crate) struct Workshop {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) counter: Arc<Counter>,
     pub(crate) panel: Arc<Panel>,
+    pub(crate) judge: Arc<Judge>,
     pub(crate) executor: Arc<smol::Executor<'static>>,
     /// Between two tries to journal what has been printed.
     pub(crate) append_pause: Duration,
@@ -64,6 +66,7 @@ impl Workshop {
         if let Err(error) = self.ledger.append_blocking(self.interruption(job)) {
             log::error!(job:% = job.number, err:% = Chain(&error); "interruption not journaled");
         }
+        self.judge.purse.give_back(job.id);
         let (state, reason) = (JobState::ProcessingStopped, JobStateReason::Interrupted);
         if let Err(error) = self.spool.set_state(job.number, state, reason) {
             log::error!(job:% = job.number, err:% = Chain(&error); "job state not kept");
@@ -160,9 +163,9 @@ impl Worker {
                 // Whoever asked may have given up waiting.
                 let _ = answer.try_send(target.status());
             }
-            Some(Order::Print { job, user }) => {
+            Some(Order::Print { job, grant }) => {
                 target.begin(job);
-                self.print(target, job, user);
+                self.print(target, job, grant.map(|grant| *grant));
             }
         }
     }
@@ -182,7 +185,10 @@ impl Worker {
         let job = printing.and_then(|number| self.shop.spool.job(number).ok().flatten());
         match job {
             Some(job) if job.state == JobState::Processing => self.shop.interrupt(&job),
-            Some(job) if job.state == JobState::Pending => self.shop.wait_again(&job),
+            Some(job) if job.state == JobState::Pending => {
+                self.shop.judge.purse.give_back(job.id);
+                self.shop.wait_again(&job);
+            }
             _ => {}
         }
     }
@@ -220,40 +226,87 @@ impl Worker {
         }
     }
 
-    pub(super) fn print(&mut self, target: &Target, number: JobNumber, user: Option<UserId>) {
+    pub(super) fn print(&mut self, target: &Target, number: JobNumber, grant: Option<Grant>) {
+        let granted = grant.as_ref().map(|grant| grant.job);
         let job = match self.shop.spool.job(number) {
-            Ok(Some(job)) if job.state == JobState::Pending => job,
-            Ok(_) => return, // Deleted, or taken back, while it waited in the queue.
+            Ok(Some(job)) if job.state == JobState::Pending => Some(job),
+            Ok(_) => None, // Deleted, or taken back, while it waited in the queue.
             Err(error) => {
                 log::error!(job:% = number, err:% = Chain(&error); "released job not found");
-                return;
+                None
             }
         };
-        let envelope = Envelope::of(&job, &target.config);
-        let sending = envelope.sending(&job, target.cancel_mark());
+        let grant = job
+            .as_ref()
+            .and_then(|job| grant.or_else(|| self.grant(target, job)));
+        if let (Some(job), Some(grant)) = (&job, &grant) {
+            self.print_granted(target, job, grant);
+        }
+        // What a settlement took of it is spent; the rest is free.
+        if let Some(job) = granted.or(job.map(|job| job.id)) {
+            self.shop.judge.purse.give_back(job);
+        }
+    }
+
+    /// Decides on a push job. One that may not print waits for its owner at the box, who is told why.
+    fn grant(&self, target: &Target, job: &Job) -> Option<Grant> {
+        if self.shop.judge.terms().ask_for_counts() {
+            self.shop.counter.count_and_keep(job.number);
+        }
+        let job = self.shop.spool.job(job.number).ok().flatten()?;
+        // Whether the printer is ready shows when its port is opened.
+        let mut facts = target.facts(&target.status());
+        facts.ready = true;
+        let judged = self.shop.judge.judge_push(&job, &facts);
+        let reason = match judged.verdict {
+            Verdict::Go(grant) => return Some(grant),
+            Verdict::Waits(reason) => reason,
+            // A push queue is one printer's; its owner can have the job redirected by a tap.
+            Verdict::Elsewhere(_) => Reason::NoPermission,
+        };
+        log::info!(job:% = job.number, reason:?; "push job waits for its owner");
+        let (state, wait) = (JobState::PendingHeld, JobStateReason::JobReleaseWait);
+        match self.shop.spool.advance(&job, state, wait) {
+            Ok(_) | Err(SpoolError::NotNow(_) | SpoolError::NotFound(_)) => {}
+            Err(error) => {
+                log::error!(job:% = job.number, err:% = Chain(&error); "push job can't be held");
+            }
+        }
+        None
+    }
+
+    fn print_granted(&mut self, target: &Target, job: &Job, grant: &Grant) {
+        let number = job.number;
+        let told = Job {
+            options: grant.options.clone(),
+            ..job.clone()
+        };
+        let envelope = Envelope::of(&told, &target.config);
+        let sending = envelope.sending(&told, target.cancel_mark());
         let opened = self.port.open(&sending);
         let mut release = Release {
             target,
             envelope: &envelope,
             sending: &sending,
-            job: &job,
-            user,
+            job,
+            grant,
             shop: &self.shop,
             attempt: 0,
+            recorded: true,
         };
         let session = match opened {
             Ok(session) => session,
             Err(_) if target.is_canceled() => return release.cancel(),
-            Err(error) => return self.put_back(target, &job, error),
+            Err(error) => return self.put_back(target, job, error),
         };
         let (state, reason) = (JobState::Processing, JobStateReason::JobPrinting);
-        match self.shop.spool.advance(&job, state, reason) {
+        match self.shop.spool.advance(job, state, reason) {
             Ok(_) => {}
             // Deleted, expired or held while the printer was asked.
             Err(SpoolError::NotNow(_) | SpoolError::NotFound(_)) => return,
             Err(error) => {
                 log::error!(job:% = number, err:% = Chain(&error); "released job can't be marked");
-                return self.shop.wait_again(&job);
+                return self.shop.wait_again(job);
             }
         }
         match release.run(&mut *self.port, session) {

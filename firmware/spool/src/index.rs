@@ -11,6 +11,7 @@ use platen_model::{Job, JobId, JobNumber, JobOptions, JobState, JobStateReason, 
 use platen_store::{Batch, Database, DatabaseError, Table};
 use serde::{Deserialize, Serialize};
 
+use crate::changed::Listeners;
 use crate::error::SpoolError;
 use crate::spool::Which;
 use crate::ticket::resting_state;
@@ -108,6 +109,7 @@ pub(crate) struct Index {
     history_max: usize,
     counts: Mutex<Counts>,
     closed: AtomicBool,
+    pub(crate) listeners: Listeners,
 }
 
 fn key(number: u32) -> [u8; 4] {
@@ -152,6 +154,7 @@ impl Index {
             history_max,
             counts: Mutex::default(),
             closed: AtomicBool::new(false),
+            listeners: Listeners::default(),
         })
     }
 
@@ -258,6 +261,8 @@ impl Index {
         }
         self.database.apply(batch)?;
         *place = counts;
+        self.listeners
+            .tell(after.iter().flatten().map(|job| job.number));
         self.forget_oldest(&mut place)?;
         Ok(after)
     }
@@ -400,6 +405,7 @@ impl Index {
         self.stage_row(&mut batch, &mut counts, Some(&old), &new)?;
         self.database.apply(batch)?;
         *place = counts;
+        self.listeners.tell([number]);
         Ok(new.job)
     }
 

@@ -8,11 +8,13 @@
 //!
 //! - [`spool`]: the interface.
 //! - [`upload`]: a body on its way in.
+//! - `changed`: who is told of changes.
 //! - `commit`: the one thread that makes changes durable, many at the price of one.
 //! - `index`: numbers, owners, states, history.
 //! - `rebuild`: what is found at start.
 //! - `ticket`: the file format.
 
+mod changed;
 mod commit;
 pub mod error;
 mod index;
@@ -21,6 +23,7 @@ pub mod spool;
 mod ticket;
 pub mod upload;
 
+pub use changed::{Changed, Changes};
 pub use error::SpoolError;
 pub use rebuild::OpenReport;
 pub use spool::{NewJob, Spool, SpoolLimits, Which};

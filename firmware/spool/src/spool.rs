@@ -13,6 +13,7 @@ use platen_store::seal::random_bytes;
 use platen_store::{BodyKey, BodyReader, Database, Disk, Keys};
 use smol::channel::{Sender, bounded};
 
+use crate::changed::Changed;
 use crate::commit::{BATCH_MAX, Committer, Request, Work};
 use crate::error::SpoolError;
 use crate::index::{Ending, Index};
@@ -495,6 +496,12 @@ impl Spool {
         first: Option<JobNumber>,
     ) -> Result<Vec<Job>, SpoolError> {
         Ok(self.inner.index.jobs(which, limit, first)?)
+    }
+
+    /// Tells of jobs that change from now on: new ones, changed ones, ended ones.
+    #[must_use]
+    pub fn changed(&self) -> Changed {
+        self.inner.index.listeners.listen()
     }
 
     /// Number of jobs that wait for their owners.

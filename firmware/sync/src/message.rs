@@ -161,6 +161,10 @@ pub struct LeaseNews {
     pub fresh: Vec<Lease>,
     /// Leases that the box is to close as soon as nothing is set aside on them.
     pub recalled: Vec<LeaseId>,
+    /// The directory's generation under which these are given: a box of another one takes none, so
+    /// that none comes late from before the centre was put back from a backup.
+    #[serde(default)]
+    pub generation: u64,
 }
 
 /// Asks for changes of the directory.

@@ -2,11 +2,14 @@
 //! What an entry means for accounts, credentials and the log. The centre keeps the bytes of every
 //! entry, also of those it does not know yet.
 
+use std::collections::BTreeMap;
+
 use platen_model::journal::Cost;
 use platen_model::{
     CredentialId, CredentialRecord, Entry, JobId, JobNumber, LeaseId, Method, NodeId, Outcome,
     PageCount, PrinterName, Share, UserId,
 };
+use serde::de::IgnoredAny;
 
 use crate::codec::from_cbor;
 
@@ -16,7 +19,8 @@ pub enum Reading {
     /// The record was damaged on the box.
     Lost,
     /// This program does not know the entry: keep its bytes, and read them anew after an upgrade.
-    Unknown,
+    /// Holds its name, where it has one.
+    Unknown(String),
     /// An entry.
     Known(Box<Entry>),
 }
@@ -109,15 +113,20 @@ pub fn read(entry: &[u8]) -> Reading {
     if entry.is_empty() {
         return Reading::Lost;
     }
-    from_cbor("entry", entry).map_or(Reading::Unknown, |entry| Reading::Known(Box::new(entry)))
+    match from_cbor("entry", entry) {
+        Ok(entry) => Reading::Known(Box::new(entry)),
+        Err(_) => Reading::Unknown(name(entry)),
+    }
 }
 
-/// What an entry does. An entry that is not known may have spent of a lease: it counts as a lost one
-/// until it is read anew.
+/// What an entry does. A settlement that is not understood has spent of leases nobody knows what: it
+/// counts as lost. No other entry ever spends, so an unknown one only stands in the log.
 #[must_use]
 pub fn judge(reading: Reading) -> Effect {
     match reading {
-        Reading::Lost | Reading::Unknown => Effect::Lost,
+        Reading::Lost => Effect::Lost,
+        Reading::Unknown(name) if name == "settled" || name.is_empty() => Effect::Lost,
+        Reading::Unknown(_) => Effect::None,
         Reading::Known(entry) => judge_known(*entry),
     }
 }
@@ -130,6 +139,12 @@ pub fn charge_rule(charged: Option<Origin>, this: Origin) -> Rule {
         Some(origin) if origin == this => Rule::Same,
         Some(_) => Rule::Double,
     }
+}
+
+/// The name of an entry: the one key of its map.
+fn name(entry: &[u8]) -> String {
+    let named = from_cbor::<BTreeMap<String, IgnoredAny>>("entry", entry).unwrap_or_default();
+    named.into_keys().next().unwrap_or_default()
 }
 
 fn judge_known(entry: Entry) -> Effect {

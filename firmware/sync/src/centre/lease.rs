@@ -283,13 +283,21 @@ pub fn next_serial(highest: u64, said: u64) -> u64 {
 
 /// What a box is told of its open leases (each with whether it is recalled), lowest serial first.
 /// `taken` is the highest serial that the box ever said it took, this message's included; to be saved.
+/// `generation` is the directory's.
 ///
 /// A lease that the box took is never offered again, also when it seems to have forgotten it: it may
 /// have spent it before it was put back from a backup. One that it may not have yet is not recalled:
 /// it could take it after it closed it.
 #[must_use]
-pub fn news<'a>(open: impl Iterator<Item = (&'a Lease, bool)>, taken: u64) -> LeaseNews {
-    let mut news = LeaseNews::default();
+pub fn news<'a>(
+    open: impl Iterator<Item = (&'a Lease, bool)>,
+    taken: u64,
+    generation: u64,
+) -> LeaseNews {
+    let mut news = LeaseNews {
+        generation,
+        ..LeaseNews::default()
+    };
     let mut open: Vec<_> = open.collect();
     open.sort_by_key(|(lease, _)| lease.serial);
     for (lease, recalled) in open {

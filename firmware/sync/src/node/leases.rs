@@ -23,8 +23,8 @@ pub struct Held {
     pub user: Option<UserId>,
     /// Number of the quota's period.
     pub period: u32,
-    /// The directory's generation that the box had when it took it; 0 for a lease that may have been
-    /// spent already, because the box was put back from a backup.
+    /// The directory's generation under which it was given ([`LeaseNews::generation`]); 0 for a lease
+    /// that may have been spent already, because the box was put back from a backup.
     pub generation: u64,
     /// Whether something is set aside on it for a job that has not ended.
     pub set_aside: bool,
@@ -54,11 +54,12 @@ pub struct Use {
     pub left: u64,
 }
 
-/// The leases to take, lowest serial first: those that the box has not passed. Save them and the
-/// highest serial in one batch.
+/// The leases to take, lowest serial first: those that the box has not passed, given under the
+/// generation of its serving copy. Save them and the highest serial in one batch.
 #[must_use]
-pub fn fresh(upto: u64, news: &LeaseNews) -> Vec<&Lease> {
-    let unseen = news.fresh.iter().filter(|lease| lease.serial > upto);
+pub fn fresh(upto: u64, generation: u64, news: &LeaseNews) -> Vec<&Lease> {
+    let takes = |lease: &&Lease| lease.serial > upto && news.generation == generation;
+    let unseen = news.fresh.iter().filter(takes);
     let by_serial: BTreeMap<u64, &Lease> = unseen.map(|lease| (lease.serial, lease)).collect();
     by_serial.into_values().collect()
 }
@@ -87,8 +88,9 @@ pub fn wants(uses: &[Use]) -> Vec<LeaseWant> {
 }
 
 /// The leases that end: those recalled, those of an earlier period than another one of the same
-/// quota, and those that were taken under another generation than the box has now. A recalled lease
-/// that the box does not know was lost with its books: it is closed again, which harms nothing.
+/// quota, and those that were given under another generation than the box has now. A recalled lease
+/// that the box does not know was lost with its books: it is closed again, which harms nothing (once
+/// a start suffices: it is recalled until the centre has the entry).
 #[must_use]
 pub fn ending(held: &[Held], recalled: &[LeaseId], generation: u64) -> Vec<Ending> {
     let mut newest = BTreeMap::new();
@@ -155,14 +157,17 @@ mod tests {
         let news = LeaseNews {
             fresh: [5, 3, 4, 3, 1].map(lease).to_vec(),
             recalled: Vec::new(),
+            generation: 2,
         };
         let serials = |upto| -> Vec<u64> {
-            let taken = fresh(upto, &news).into_iter();
+            let taken = fresh(upto, 2, &news).into_iter();
             taken.map(|lease| lease.serial).collect()
         };
         assert_eq!(serials(2), [3, 4, 5]);
         assert_eq!(serials(4), [5]);
         assert!(serials(5).is_empty());
+        assert!(fresh(2, 1, &news).is_empty(), "of another generation");
+        assert!(fresh(2, 3, &news).is_empty(), "of another generation");
     }
 
     #[test]

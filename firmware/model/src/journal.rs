@@ -183,6 +183,11 @@ pub enum Entry {
         /// The site.
         site: Option<crate::ids::SiteId>,
     },
+    /// The centre's clock and the box's are far apart; since version 3.
+    ClockSkewed {
+        /// How far the centre's is ahead, seconds.
+        seconds: i64,
+    },
     /// A door or tamper switch changed; since version 2.
     SwitchChanged {
         /// The switch's name in the board file, or the name of the reader whose case it is.
@@ -248,6 +253,7 @@ impl Entry {
             | Self::CodeUsed { .. }
             | Self::LeaseClosed { .. }
             | Self::Enrolled { .. }
+            | Self::ClockSkewed { .. }
             | Self::SwitchChanged { .. }
             | Self::DeviceKeysImported { .. }
             | Self::UsersImported { .. }

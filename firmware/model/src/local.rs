@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::count::PageCount;
-use crate::ids::{JobId, JobNumber};
+use crate::ids::{JobId, JobNumber, SiteId};
 use crate::job::{JobState, JobStateReason};
 
 /// `GET /v1/status`
@@ -33,6 +33,77 @@ pub struct Status {
     pub devices: Vec<DeviceStatus>,
     /// Where IPP clients reach the proxy queue.
     pub queue_uri: String,
+    /// How the box stands with its centre.
+    #[serde(default)]
+    pub centre: CentreStatus,
+}
+
+/// How the box stands with its centre: part of [`Status`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct CentreStatus {
+    /// Where the centre is, as configured.
+    pub url: Option<String>,
+    /// The site that the box is part of.
+    pub site: Option<SiteId>,
+    /// The site's name.
+    pub site_name: Option<String>,
+    /// How the link stands.
+    pub state: CentreState,
+    /// Seconds for which it has stood so.
+    pub since_s: u64,
+    /// The code to be typed at the centre, while it waits for one.
+    pub code: Option<String>,
+    /// Seconds since the centre last confirmed the copy of its directory.
+    pub cache_age_s: Option<u64>,
+    /// Revision up to which the box has the directory.
+    pub revision: u64,
+    /// The directory's highest revision, as last heard.
+    pub latest: u64,
+    /// Journal entries that the centre does not have yet.
+    pub backlog: u64,
+    /// How far the centre's clock was ahead of the box's when it last spoke, milliseconds.
+    pub clock_skew_ms: Option<i64>,
+    /// When the box's certificate runs out, wall milliseconds since 1970.
+    pub certificate_until_unix_ms: Option<u64>,
+    /// What somebody should look at, one keyword each, such as `backup-restored`.
+    pub alerts: Vec<String>,
+    /// Why it last did not work; empty again once it does.
+    pub last_error: Option<String>,
+}
+
+/// How the link to the centre stands.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum CentreState {
+    /// No centre in the configuration.
+    #[default]
+    NotConfigured,
+    /// Shows a code that nobody has typed at the centre yet.
+    WaitingForCode,
+    /// The centre answers.
+    Online,
+    /// The centre does not answer.
+    Offline,
+    /// The centre has taken the box out of its site: nobody gets in by the box's copy any more.
+    Revoked,
+    /// The centre does not serve this box, and a person has to see to it.
+    Refused,
+}
+
+impl CentreState {
+    /// Fixed keyword, as in the local API.
+    #[must_use]
+    pub fn keyword(self) -> &'static str {
+        match self {
+            Self::NotConfigured => "not-configured",
+            Self::WaitingForCode => "waiting-for-code",
+            Self::Online => "online",
+            Self::Offline => "offline",
+            Self::Revoked => "revoked",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// One target printer.

@@ -2,6 +2,7 @@
 //! From wall time to the calendar, in UTC: for certificates, quotas' periods and what people read.
 
 use std::fmt;
+use std::str::FromStr;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// The last year that is told: later wall times are a fault of their clock.
@@ -44,6 +45,56 @@ impl UtcDate {
     }
 }
 
+/// Not a day written as in ISO 8601, such as `2026-11-23`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NoDate;
+
+impl fmt::Display for NoDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("write a day of 1970 or later as in 2026-11-23")
+    }
+}
+
+impl std::error::Error for NoDate {}
+
+impl UtcDate {
+    /// Its first millisecond, since 1970.
+    #[must_use]
+    pub fn unix_ms(self) -> u64 {
+        let from_march = (u64::from(self.month) + 9) % 12;
+        let years = u64::from(self.year).saturating_sub(u64::from(self.month <= 2));
+        let of_year = (153 * from_march + 2) / 5 + u64::from(self.day).saturating_sub(1);
+        let days = years * 365 + years / 4 - years / 100 + years / 400 + of_year;
+        days.saturating_sub(719_468) * DAY_MS
+    }
+}
+
+impl FromStr for UtcDate {
+    type Err = NoDate;
+
+    fn from_str(text: &str) -> Result<Self, NoDate> {
+        let number = |range| {
+            let digits: &str = text.get(range).ok_or(NoDate)?;
+            let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+            plain
+                .then(|| digits.parse::<u16>().ok())
+                .flatten()
+                .ok_or(NoDate)
+        };
+        let small = |number| u8::try_from(number).map_err(|_| NoDate);
+        let date = Self {
+            year: number(0..4)?,
+            month: small(number(5..7)?)?,
+            day: small(number(8..10)?)?,
+        };
+        // A day that there is not, such as 30 February, comes back as another one.
+        let is_day = date.year >= 1970 && date.day > 0 && Self::of(date.unix_ms()) == date;
+        (is_day && date.to_string() == text)
+            .then_some(date)
+            .ok_or(NoDate)
+    }
+}
+
 impl fmt::Display for UtcDate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
@@ -62,6 +113,32 @@ pub fn utc(unix_ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_is_read_as_it_is_written_and_no_other_is_taken() {
+        for day in 0..40_000 {
+            let date = UtcDate::of(day * DAY_MS + 5);
+            assert_eq!(date.unix_ms(), day * DAY_MS);
+            assert_eq!(date.to_string().parse(), Ok(date));
+        }
+        for text in [
+            "",
+            "2026",
+            "2026-11-31",
+            "2026-02-29",
+            "1969-12-31",
+            "2026-00-10",
+            "2026-13-01",
+            "2026-1-01",
+            "+026-01-01",
+            "2026-01-01T",
+            "２026-01-01",
+            "2026/01/01",
+            "2026-01-00",
+        ] {
+            assert_eq!(text.parse::<UtcDate>(), Err(NoDate), "{text}");
+        }
+    }
 
     #[test]
     fn days_are_those_of_the_calendar() {

@@ -22,7 +22,7 @@ pub use account::{Covers, Lease, Period, Prices, Quota, Share, Unit, WhenSpent};
 pub use chain::Chain;
 pub use clock::{Clock, ManualClock, Moment};
 pub use count::{Certainty, Evidence, PageCount, Sides};
-pub use date::{UtcDate, utc};
+pub use date::{NoDate, UtcDate, utc};
 pub use decision::{Decision, Reason, Step};
 pub use directory::{
     Changes, CredentialKind, CredentialRecord, GroupRecord, Record, RecordId, Revised, RuleRecord,

@@ -149,6 +149,10 @@ fn an_error_names_the_column_and_what_would_be_right() {
             "line 1, column 12: there is a control character here; take it out",
         ),
         (
+            "deny \u{b}print",
+            "line 1, column 6: there is a control character here; take it out",
+        ),
+        (
             "拒绝",
             "line 1, column 1: \"拒绝\" is not right here; write allow, deny, hold, redirect, force \
              or limit",

@@ -181,6 +181,8 @@ impl Scanner<'_> {
     fn token(&mut self) -> Result<Token, RuleError> {
         match self.rest.peek() {
             None => Ok(Token::End),
+            // Some of them are white space too, of which no word could begin.
+            Some(c) if c.is_control() => Err(fault(self.column, RuleFault::Control)),
             Some('"') => self.quoted().map(Token::Quoted),
             Some(c) if is_operator(*c) => self.run(is_operator).map(Token::Operator),
             Some(_) => self

@@ -5,10 +5,12 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use platen_auth::Directory;
+use platen_auth::session::Patience;
+use platen_auth::{Cache, Directory, PhoneCodes, Tries, Verifier};
 use platen_hal::{DeviceEvent, PrinterPort};
 use platen_hal_linux::Board;
 use platen_ledger::{Entry, Ledger, LedgerReport, Purse};
@@ -23,17 +25,24 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::counting::Counter;
 use crate::devices::keys::DeviceKeys;
-use crate::devices::{Door, EVENTS, Faults, Outcomes, Owned, Parts, ReaderLamps, lights};
+use crate::devices::{
+    CentreWay, Door, EVENTS, Faults, NEWS, Outcomes, Owned, Parts, ReaderLamps, lights,
+};
 use crate::intake::incoming::Incoming;
 use crate::intake::shown::ShownStates;
 use crate::node::Node;
 use crate::panel::Panel;
+use crate::people::Residents;
 use crate::ports::port;
-use crate::release::{self, Approvals, Judge, NoSite, Releases, Target, Workshop};
+use crate::release::{self, Approvals, Judge, Releases, Target, Workshop};
 use crate::start::StartError;
 
 /// A journal that takes nothing is tried again after this.
 const APPEND_PAUSE: Duration = Duration::from_secs(1);
+/// PINs and passwords that are compared at once: each takes a core and 19 MiB.
+const HASHES_AT_ONCE: usize = 1;
+/// Those that may wait for their turn.
+const HASHES_WAITING: usize = 16;
 
 /// Everything durable, opened and brought together.
 struct State {
@@ -43,6 +52,9 @@ struct State {
     spool: Spool,
     ledger: Arc<Ledger>,
     directory: Arc<Directory>,
+    cache: Arc<Cache>,
+    people: Arc<Residents>,
+    logins: Arc<platen_auth::Door>,
     device_keys: Arc<DeviceKeys>,
     faults: Vec<String>,
     uuid: Uuid,
@@ -85,13 +97,20 @@ pub(crate) fn assemble(
     })?;
     let door = Arc::new(Door {
         keys: Arc::clone(&state.keys),
-        directory: Arc::clone(&state.directory),
+        people: Arc::clone(&state.people),
+        cache: Arc::clone(&state.cache),
+        logins: Arc::clone(&state.logins),
+        centre: CentreWay::default(),
+        clock: Arc::clone(&clock),
+        executor: Arc::clone(executor),
         releases: Arc::clone(&releases),
         ledger: Arc::clone(&state.ledger),
         panel: Arc::clone(&panel),
         outcomes: Outcomes::default(),
         weak_cards: config.cards.weak,
+        pad: AtomicBool::new(board.keypad.is_some()),
         faults: Faults::of(&board),
+        news: smol::channel::bounded(NEWS),
     });
     let started_unix_ms = clock.now().unix_ms;
     let State {
@@ -99,6 +118,9 @@ pub(crate) fn assemble(
         spool,
         ledger,
         directory,
+        cache,
+        people: _,
+        logins: _,
         device_keys,
         faults,
         uuid,
@@ -113,6 +135,7 @@ pub(crate) fn assemble(
         spool,
         ledger,
         directory,
+        cache,
         counter,
         panel,
         releases,
@@ -124,6 +147,7 @@ pub(crate) fn assemble(
         uuid,
         started_unix_ms,
         listens_at: Mutex::default(),
+        web: Mutex::default(),
         faults,
     };
     Ok((Arc::new(node), incoming))
@@ -162,6 +186,16 @@ fn open_state(config: &Config, board: &Board, clock: &Arc<dyn Clock>) -> Result<
         Arc::clone(&keys),
         board,
     )?);
+    let cache = Arc::new(Cache::open(Arc::clone(&keys), &database, clock.now())?);
+    let people = Residents::new(Arc::clone(&directory), Arc::clone(&cache));
+    let people = Arc::new(people);
+    let logins = Arc::new(platen_auth::Door {
+        people: Arc::clone(&people) as _,
+        tries: Arc::new(Tries::open(&database, clock.now())?),
+        verifier: Arc::new(Verifier::new(HASHES_AT_ONCE, HASHES_WAITING)),
+        phones: Arc::new(PhoneCodes::new()?),
+        patience: Patience::default(),
+    });
     log::info!(jobs = opened.jobs, rebuilt = opened.rebuilt; "spool opened");
     let attempts = release::recover(&report, &ledger, &spool)?;
     let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -176,7 +210,7 @@ fn open_state(config: &Config, board: &Board, clock: &Arc<dyn Clock>) -> Result<
         Arc::clone(clock),
     )?;
     let judge = Arc::new(Judge {
-        site: Arc::new(NoSite::default()),
+        site: Arc::clone(&people) as _,
         purse: Arc::new(purse),
         approvals: Approvals::open(&database)?,
         clock: Arc::clone(clock),
@@ -190,6 +224,9 @@ fn open_state(config: &Config, board: &Board, clock: &Arc<dyn Clock>) -> Result<
         spool,
         ledger,
         directory,
+        cache,
+        people,
+        logins,
         device_keys,
         faults,
         uuid,

@@ -2,8 +2,8 @@
 //! `platend`, the daemon of the box: takes jobs, holds them sealed, releases them to their owners.
 //!
 //! The folders are the stations of a job: `intake` (clients), `devices` (readers), `release`
-//! (printers), with `panel` (what people see), `local` (platenctl, kiosk) and `counting` beside
-//! them. `assemble` puts them together, `start` is the daemon's life, `maintenance`
+//! (printers), with `panel` (what people see), `web` (the box's own page), `local` (platenctl,
+//! kiosk) and `counting` beside them. `assemble` puts them together, `start` is the daemon's life, `maintenance`
 //! looks after the jobs.
 
 mod assemble;
@@ -18,9 +18,11 @@ mod logger;
 mod maintenance;
 mod node;
 mod panel;
+mod people;
 mod ports;
 mod release;
 mod start;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The box: everything that its front ends share. Made once by `start`, never changed afterwards.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use platen_auth::Directory;
+use platen_auth::{Cache, Directory};
 use platen_ledger::{Entry, Ledger};
 use platen_model::{Clock, JobNumber, JobStateReason, Moment, UserId};
 use platen_spool::{Spool, SpoolError};
@@ -19,6 +19,7 @@ use crate::intake::incoming::Incoming;
 use crate::intake::shown::ShownStates;
 use crate::panel::Panel;
 use crate::release::{Releases, Target};
+use crate::web::Web;
 
 /// IPP `printer-state` (RFC 8011 §5.4.11).
 const IDLE: i32 = 3;
@@ -34,6 +35,8 @@ pub(crate) struct Node {
     pub(crate) spool: Spool,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) directory: Arc<Directory>,
+    /// The copy of the centre's directory; empty on a box of no site.
+    pub(crate) cache: Arc<Cache>,
     pub(crate) counter: Arc<Counter>,
     pub(crate) panel: Arc<Panel>,
     pub(crate) releases: Arc<Releases>,
@@ -49,6 +52,8 @@ pub(crate) struct Node {
     pub(crate) started_unix_ms: u64,
     /// Address of the first IPP listener, once bound.
     pub(crate) listens_at: Mutex<Option<std::net::SocketAddr>>,
+    /// The web page, while there is one.
+    pub(crate) web: Mutex<Weak<Web>>,
     /// Whether this start found damage that somebody should look at.
     pub(crate) faults: Vec<String>,
 }
@@ -164,6 +169,12 @@ impl Node {
             self.own_authority(),
             crate::intake::PROXY_PATH
         )
+    }
+
+    /// The web page, where the box has one.
+    pub(crate) fn web(&self) -> Option<Arc<Web>> {
+        let web = self.web.lock().unwrap_or_else(PoisonError::into_inner);
+        web.upgrade()
     }
 
     /// Seconds since the start, 1 or more, as IPP counts.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_signal::{Signal, Signals};
 use platen_auth::DirectoryError;
+use platen_auth::phone::PhoneError;
 use platen_hal_linux::{Board, BoardError};
 use platen_ledger::{LedgerError, PurseError};
 use platen_net::{
@@ -28,7 +29,8 @@ use crate::devices::keys::DeviceKeysError;
 use crate::node::Node;
 use crate::ports::port;
 use crate::release::RecoverError;
-use crate::{intake, local, maintenance};
+use crate::web::{NoRandom, Web};
+use crate::{intake, local, maintenance, web};
 
 /// Requests in flight may finish for this long after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
@@ -76,6 +78,10 @@ pub(crate) enum StartError {
     DeviceKeys(#[from] DeviceKeysError),
     #[error("the users can't be read")]
     Users(#[from] DirectoryError),
+    #[error("no code for phones can be made")]
+    Phones(#[from] PhoneError),
+    #[error("the web page can't be opened")]
+    Web(#[from] NoRandom),
     #[error("spool and journal can't be brought together")]
     Recover(#[from] RecoverError),
     #[error("the TLS certificate can't be used")]
@@ -118,9 +124,11 @@ pub(crate) fn run(path: &Path) -> Result<(), StartError> {
     let mut stop = Signals::new([Signal::Term, Signal::Int]).map_err(StartError::Signals)?;
     let executor: Arc<Executor<'static>> = Arc::default();
     let (node, events) = assemble(config, &executor)?;
-    let clients = open_clients_door(&node, &executor)?;
+    let tls = identity(&node.config)?;
+    let clients = open_clients_door(&node, &executor, &tls)?;
+    let pages = open_web_door(&node, &executor, &tls)?;
     let locals = open_local_door(&node, &executor)?;
-    let watch = Arc::clone(&node.door).watch(events, Arc::clone(&executor));
+    let watch = Arc::clone(&node.door).watch(events);
     spawn("door", move || smol::block_on(watch))?;
     executor.spawn(maintenance::run(Arc::clone(&node))).detach();
     let (_end, ending) = smol::channel::bounded::<()>(1);
@@ -132,7 +140,13 @@ pub(crate) fn run(path: &Path) -> Result<(), StartError> {
         let _ = stop.next().await;
         log::info!("stopping");
         drop(announcer);
-        smol::future::zip(clients.shutdown(GRACE), locals.shutdown(GRACE)).await;
+        let pages = async {
+            if let Some(pages) = pages {
+                pages.shutdown(GRACE).await;
+            }
+        };
+        let doors = smol::future::zip(clients.shutdown(GRACE), locals.shutdown(GRACE));
+        smol::future::zip(doors, pages).await;
         finish_printing(&node).await;
         Ok::<_, StartError>(())
     }))?;
@@ -176,9 +190,21 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StartEr
     thread.spawn(work).map(drop).map_err(StartError::Spawn)
 }
 
+/// The box's certificate, for print clients and the web page alike.
+fn identity(config: &Config) -> Result<ServerIdentity, StartError> {
+    let addresses: Vec<_> = config.ipp.listen.iter().map(SocketAddr::ip).collect();
+    let folder = config.data.join("tls");
+    Ok(ServerIdentity::load_or_create(
+        &folder,
+        &host_name(),
+        &addresses,
+    )?)
+}
+
 fn open_clients_door(
     node: &Arc<Node>,
     executor: &Arc<Executor<'static>>,
+    tls: &ServerIdentity,
 ) -> Result<Running, StartError> {
     let listeners: Vec<Listener> = node
         .config
@@ -192,13 +218,36 @@ fn open_clients_door(
         .listens_at
         .lock()
         .unwrap_or_else(PoisonError::into_inner) = bound;
-    let addresses: Vec<_> = node.config.ipp.listen.iter().map(SocketAddr::ip).collect();
-    let tls =
-        ServerIdentity::load_or_create(&node.config.data.join("tls"), &host_name(), &addresses)?;
     let shared = Arc::clone(node);
     let answer = move |request, peer| intake::handle(Arc::clone(&shared), request, peer);
     let server = Server::new(answer, NetLimits::default()).with_tls(tls.server_config());
     Ok(server.start(executor, listeners))
+}
+
+/// The web page, where the configuration has one.
+fn open_web_door(
+    node: &Arc<Node>,
+    executor: &Arc<Executor<'static>>,
+    tls: &ServerIdentity,
+) -> Result<Option<Running>, StartError> {
+    let Some(config) = &node.config.web else {
+        return Ok(None);
+    };
+    let listeners: Vec<Listener> = config
+        .listen
+        .iter()
+        .map(|address| Listener::tcp(*address))
+        .collect::<Result<_, _>>()?;
+    let port = listeners.first().and_then(Listener::local_addr);
+    let address = config.address.clone().unwrap_or_else(|| {
+        let port = port.map_or(443, |address| address.port());
+        format!("https://{}.local:{port}", host_name())
+    });
+    let web = Arc::new(Web::new(Arc::clone(node), address)?);
+    *node.web.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&web);
+    let answer = move |request, peer| web::handle(Arc::clone(&web), request, peer);
+    let server = Server::new(answer, NetLimits::default()).with_tls(tls.server_config());
+    Ok(Some(server.start(executor, listeners)))
 }
 
 fn open_local_door(

@@ -1,105 +1,85 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! What is decided about a card, and what the person who holds it is told.
+//! A card at a reader, a finger on a sensor: what they are to a login.
 
+use std::sync::Arc;
+
+use platen_auth::Code;
+use platen_auth::session::Input;
 use platen_hal::{CardUid, PanelSignal, Proof};
 use platen_ledger::Entry;
-use platen_model::local::TapResult;
-use platen_model::{CardKey, Chain, Denied, Identity, Method};
+use platen_model::{CardKey, Denied, Method};
 
 use super::Door;
+use super::login::{Held, Stood};
 use crate::config::WeakCards;
-use crate::panel::Shown;
 use crate::release::Tapped;
 
 impl Door {
-    pub(super) async fn present(&self, reader: &str, uid: &CardUid, proof: Proof) -> u64 {
-        let tapped = self.decide(reader, uid, proof).await;
-        let shown = self.show(&tapped);
-        let result = TapResult {
-            signal: tapped.signal.keyword().to_owned(),
-            text: shown.text,
-            released: tapped.released,
+    pub(super) async fn present(
+        self: &Arc<Self>,
+        number: u64,
+        reader: &str,
+        uid: CardUid,
+        proof: Proof,
+    ) -> Stood {
+        let mut held = Held {
+            uid: Some(uid.clone()),
+            card: None,
+            proved: proof == Proof::Proved,
         };
-        self.outcomes.publish(uid, &result);
-        shown.turn
-    }
-
-    /// Shows what became of a login.
-    fn show(&self, tapped: &Tapped) -> Shown {
-        match (&tapped.instead, &tapped.more) {
-            (None, more) => self.panel.show(tapped.signal, more.as_deref()),
-            (Some(text), None) => self.panel.tell(tapped.signal, text),
-            (Some(text), Some(more)) => self.panel.tell(tapped.signal, &format!("{text} {more}")),
-        }
-    }
-
-    async fn decide(&self, reader: &str, uid: &CardUid, proof: Proof) -> Tapped {
         if uid.is_random() {
             log::warn!(reader = reader; "card with a random number can't stand for a person");
-            return Tapped::only(PanelSignal::Refused);
+            return Stood::ended(self.show_result(&held, Tapped::only(PanelSignal::Refused)));
         }
-        let card = self.keys.card_key(uid.as_bytes());
+        let card = self.card_key(uid.as_bytes());
+        held.card = Some(card);
         // Before anything is looked up: a copied number must not even tell whether it is known.
         if proof == Proof::Weak && self.weak_cards == WeakCards::Refuse {
-            let words = self.panel.weak_words().to_owned();
-            return self.deny(reader, card, Denied::WeakCard, Some(words)).await;
+            let reason = Denied::WeakCard;
+            let entry = Entry::LoginDenied {
+                card,
+                reader: reader.to_owned(),
+                reason,
+            };
+            let turned = self.turn_away(reader, &held, Method::Card, reason, Some(entry));
+            return Stood::ended(turned.await);
         }
-        match self.directory.identify(card) {
-            Ok(identity) => self.admit(reader, &identity, proof).await,
-            Err(reason) => self.deny(reader, card, reason, None).await,
-        }
+        let proved = held.proved;
+        let input = Input::Card { key: card, proved };
+        self.begin(number, reader, input, held).await
     }
 
-    async fn deny(
-        &self,
-        reader: &str,
-        card: CardKey,
-        reason: Denied,
-        words: Option<String>,
-    ) -> Tapped {
-        log::info!(reader = reader, card:% = card; "card refused");
-        let entry = Entry::LoginDenied {
-            card,
-            reader: reader.to_owned(),
+    pub(super) async fn finger(
+        self: &Arc<Self>,
+        number: u64,
+        sensor: String,
+        slot: Option<u16>,
+    ) -> Stood {
+        let held = Held::default();
+        let credential = slot.and_then(|slot| self.cache.slot(&sensor, slot));
+        if let Some(credential) = credential {
+            let input = Input::Finger(credential);
+            return self.begin(number, &sensor, input, held).await;
+        }
+        let reason = Denied::UnknownFinger;
+        let entry = Entry::FingerDenied {
+            sensor: sensor.clone(),
             reason,
         };
-        let journaled = self.journal(entry).await;
-        let mut tapped = Tapped::only(match reason {
-            Denied::UnknownCard => PanelSignal::UnknownCard,
-            _ => PanelSignal::Refused,
-        });
-        tapped.more = if journaled {
-            words
-        } else {
-            Some(self.panel.journal_words().to_owned())
-        };
-        tapped
+        let turned = self.turn_away(&sensor, &held, Method::Finger, reason, Some(entry));
+        Stood::ended(turned.await)
     }
 
-    async fn admit(&self, reader: &str, identity: &Identity, proof: Proof) -> Tapped {
-        let entry = Entry::LoginAccepted {
-            user: identity.user,
-            reader: reader.to_owned(),
-            source: identity.source,
-            proved: proof == Proof::Proved,
-            method: Some(Method::Card),
-        };
-        // The journal puts the login before the releases that follow it; their tickets wait for
-        // the disk, so the login needs no wait of its own.
-        let (journaled, tapped) = smol::future::zip(
-            self.journal(entry),
-            self.releases.tap(identity, Method::Card),
-        )
-        .await;
-        let mut tapped = tapped.unwrap_or_else(|error| {
-            log::error!(err:% = Chain(&error); "held jobs can't be read");
-            Tapped::only(PanelSignal::PrinterError)
-        });
-        if !journaled {
-            // The tickets of what was released are refused as well: the jobs wait again.
-            tapped.signal = PanelSignal::PrinterError;
-            tapped.more = Some(self.panel.journal_words().to_owned());
-        }
-        tapped
+    /// The keyed hash of a card's number: by the site's keys where there is a site.
+    pub(crate) fn card_key(&self, number: &[u8]) -> CardKey {
+        let of_site = self.centre.get().and_then(|centre| centre.card_key(number));
+        of_site.unwrap_or_else(|| self.keys.card_key(number))
+    }
+
+    /// The keyed hash of a one-time code, likewise.
+    pub(crate) fn code_key(&self, code: &Code) -> CardKey {
+        let centre = self.centre.get();
+        let of_site = centre.and_then(|centre| centre.code_key(&code.shown()));
+        of_site.unwrap_or_else(|| self.keys.card_key(&code.bytes()))
     }
 }

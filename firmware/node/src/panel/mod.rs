@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the box shows the person in front of it: one signal (lights and buzzer) and one sentence.
 
+mod login;
 mod reasons;
 mod words;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use platen_auth::session::QuestionKind;
 use platen_hal::PanelSignal;
-use platen_model::Reason;
+use platen_model::{Denied, Method, Reason};
 
 use crate::config::Language;
 
@@ -110,7 +112,7 @@ impl Panel {
 
     /// What is wrong with the printer, in the panel's language.
     pub(crate) fn printer_words(&self, reasons: &[String]) -> String {
-        words::printer_reasons(self.language, reasons)
+        printer_reasons(self.language, reasons)
     }
 
     /// That nothing is released because the journal takes nothing, in the panel's language.
@@ -118,14 +120,39 @@ impl Panel {
         words::journal(self.language)
     }
 
-    /// That a card must prove itself here, in the panel's language.
-    pub(crate) fn weak_words(&self) -> &'static str {
-        words::weak_card(self.language)
+    /// A question of a login, with a dot for each digit that was typed, in the panel's language.
+    pub(crate) fn question_words(
+        &self,
+        kind: &QuestionKind,
+        binding: bool,
+        code: bool,
+        typed: usize,
+    ) -> String {
+        login::question(self.language, kind, binding, code, typed)
     }
 
-    /// That no finger is known here, in the panel's language.
-    pub(crate) fn finger_words(&self) -> &'static str {
-        words::finger(self.language)
+    /// That something takes a moment, in the panel's language.
+    pub(crate) fn wait_words(&self) -> &'static str {
+        login::wait(self.language)
+    }
+
+    /// That a one-time code has a slip in it, in the panel's language.
+    pub(crate) fn mistyped_words(&self) -> &'static str {
+        login::mistyped(self.language)
+    }
+
+    /// That a card was bound just now, in the panel's language.
+    pub(crate) fn bound_words(&self) -> &'static str {
+        login::bound(self.language)
+    }
+
+    /// Why nobody is let in: the signal, and a sentence in the place of its own.
+    pub(crate) fn denied_words(
+        &self,
+        method: Method,
+        reason: Denied,
+    ) -> (PanelSignal, Option<&'static str>) {
+        login::denied(self.language, method, reason)
     }
 
     fn lock(&self) -> MutexGuard<'_, Shown> {

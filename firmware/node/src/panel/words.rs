@@ -60,24 +60,6 @@ pub(super) fn journal(language: Language) -> &'static str {
     )
 }
 
-/// Behind the sentence of a refused card: its number alone is not enough here.
-pub(super) fn weak_card(language: Language) -> &'static str {
-    pick(
-        language,
-        "It can't prove that it is genuine, and this box asks for that.",
-        "此卡无法证明真伪，本设备要求验证。",
-    )
-}
-
-/// A finger was laid on the sensor.
-pub(super) fn finger(language: Language) -> &'static str {
-    pick(
-        language,
-        "Your finger is not known here. Use your badge.",
-        "此指纹尚未登记，请刷卡。",
-    )
-}
-
 /// IPP `printer-state-reasons` as a sentence.
 pub(crate) fn printer_reasons(language: Language, reasons: &[String]) -> String {
     let known = reasons.iter().find_map(|reason| {

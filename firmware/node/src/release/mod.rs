@@ -21,9 +21,9 @@ mod target;
 mod worker;
 
 pub(crate) use approvals::Approvals;
-pub(crate) use judge::{Case, Grant, Judge, Judged, Verdict};
+pub(crate) use judge::{Case, Judge};
 pub(crate) use recover::{RecoverError, recover, resume_push_jobs};
-pub(crate) use site::{NoSite, Site, SiteTerms};
+pub(crate) use site::{Site, SiteTerms};
 pub(crate) use tap::{Queued, Releases, Tapped, Wish};
 pub(crate) use target::Target;
 pub(crate) use worker::{Workshop, spawn};

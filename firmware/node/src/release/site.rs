@@ -34,9 +34,11 @@ pub(crate) trait Site: Send + Sync {
 }
 
 /// A box of no site: no rules, no quotas, and nobody is asked for the owners of push jobs.
+#[cfg(test)]
 #[derive(Default)]
 pub(crate) struct NoSite(Arc<SiteTerms>);
 
+#[cfg(test)]
 impl Site for NoSite {
     fn terms(&self) -> Arc<SiteTerms> {
         Arc::clone(&self.0)

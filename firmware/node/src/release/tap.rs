@@ -50,14 +50,6 @@ impl Tapped {
             waits: Vec::new(),
         }
     }
-
-    /// A sentence of its own.
-    pub(crate) fn saying(signal: PanelSignal, text: &str) -> Self {
-        Self {
-            instead: Some(text.to_owned()),
-            ..Self::only(signal)
-        }
-    }
 }
 
 /// A job that a person chose, and how they want it.

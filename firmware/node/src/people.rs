@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Who may log in at this box, and by which rules jobs are released: the copy of the centre's directory
+//! on a box of a site, the box's own users on one of none. A box may join a site while it runs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use platen_auth::people::{BoundCard, NewCard, SecretKind, StoredSecret};
+use platen_auth::{Cache, Directory, Held, People, Person, Terms};
+use platen_model::{
+    CardKey, CredentialId, Denied, Identity, Job, Moment, Settings, Source, UserId,
+};
+use platen_policy::SiteRules;
+
+use crate::release::{Site, SiteTerms};
+
+/// The people of this box.
+pub(crate) struct Residents {
+    directory: Arc<Directory>,
+    cache: Arc<Cache>,
+    /// What the copy's terms came to when they were last read.
+    read: Mutex<Option<(Arc<Terms>, Arc<SiteTerms>)>>,
+}
+
+impl Residents {
+    pub(crate) fn new(directory: Arc<Directory>, cache: Arc<Cache>) -> Self {
+        Self {
+            directory,
+            cache,
+            read: Mutex::default(),
+        }
+    }
+
+    fn now(&self) -> &dyn People {
+        match self.cache.site() {
+            Some(_) => &*self.cache,
+            None => &*self.directory,
+        }
+    }
+}
+
+impl Site for Residents {
+    fn terms(&self) -> Arc<SiteTerms> {
+        let terms = self.cache.terms();
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, known)) = &*read
+            && Arc::ptr_eq(of, &terms)
+        {
+            return Arc::clone(known);
+        }
+        let (rules, faults) = SiteRules::read(&terms.rules);
+        for (rule, error) in faults {
+            log::warn!(rule:%, err:% = error; "a rule is of a later version and is passed over");
+        }
+        let known = Arc::new(SiteTerms {
+            groups: terms.groups.clone(),
+            quotas: terms.quotas.clone(),
+            prices: terms.prices.clone(),
+            rules,
+            settings: terms.settings.clone(),
+        });
+        *read = Some((terms, Arc::clone(&known)));
+        known
+    }
+
+    fn owner_of(&self, job: &Job) -> Option<Identity> {
+        let people = self.now();
+        let by_alias = || people.person(self.cache.owner(job.owner.key)?);
+        let person = people.by_login(&job.owner.name).or_else(by_alias)?;
+        let source = match self.cache.site() {
+            Some(_) => Source::Cached { age_s: 0 },
+            None => Source::Local,
+        };
+        person.active.then(|| person.identity(source, false))
+    }
+}
+
+impl People for Residents {
+    fn person(&self, id: UserId) -> Option<Person> {
+        self.now().person(id)
+    }
+
+    fn by_login(&self, login: &str) -> Option<Person> {
+        self.now().by_login(login)
+    }
+
+    fn by_number(&self, number: &str) -> Option<Person> {
+        self.now().by_number(number)
+    }
+
+    fn by_card(&self, card: CardKey, now: Moment) -> Option<Held> {
+        self.now().by_card(card, now)
+    }
+
+    fn by_code(&self, code: CardKey) -> Option<Held> {
+        self.now().by_code(code)
+    }
+
+    fn by_credential(&self, id: CredentialId) -> Option<Held> {
+        self.now().by_credential(id)
+    }
+
+    fn secret(&self, user: UserId, kind: SecretKind) -> Option<StoredSecret> {
+        self.now().secret(user, kind)
+    }
+
+    fn stand_in(&self, name: &str) -> CredentialId {
+        self.now().stand_in(name)
+    }
+
+    fn settings(&self) -> Settings {
+        self.now().settings()
+    }
+
+    fn binds_cards(&self) -> bool {
+        self.now().binds_cards()
+    }
+
+    fn wall_unix_ms(&self, now: Moment) -> u64 {
+        self.now().wall_unix_ms(now)
+    }
+
+    fn without_centre(&self, user: UserId, now: Moment) -> Result<Source, Denied> {
+        self.now().without_centre(user, now)
+    }
+
+    fn saw(&self, user: UserId, now: Moment) {
+        self.now().saw(user, now);
+    }
+
+    fn use_code(&self, code: CredentialId, now: Moment) -> bool {
+        self.now().use_code(code, now)
+    }
+
+    fn bind_card(&self, user: UserId, card: NewCard, now: Moment) -> Option<BoundCard> {
+        self.now().bind_card(user, card, now)
+    }
+}

@@ -19,6 +19,7 @@ usage: platenctl [--json] [--socket PATH] COMMAND
   cancel NUMBER...        delete jobs
   tap UID                 hold a simulated card to the simulated reader (board 'sim')
   sim WORDS...            drive simulated parts: cards, fingers, keys, broken wires ('sim help')
+  phone                   the code that a phone reads to log in at this box, as a QR code
   users import FILE.csv   add or change users and cards; columns: user,name,card,aliases,active
   journal [FROM]          entries of the journal, one JSON object a line, from a sequence number on
   verify                  check the journal's hash chain and every sealed document
@@ -55,6 +56,7 @@ pub(crate) enum Command {
     Jobs { all: bool },
     Cancel { numbers: Vec<u32> },
     Tap { uid: String },
+    Phone,
     Simulate { line: String },
     ImportUsers { file: PathBuf },
     Journal { from: u64 },
@@ -109,6 +111,7 @@ fn command(words: Vec<OsString>, all: bool) -> Result<Command, Error> {
         "version" => return Ok(Command::Version),
         "status" => Command::Status,
         "jobs" => Command::Jobs { all },
+        "phone" => Command::Phone,
         "verify" => Command::Verify,
         "tap" => Command::Tap {
             uid: words.next().ok_or("tap needs a UID")?.string()?,

@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use platen_model::local::{
-    DeviceKeyFacts, ImportReport, JobEntry, Simulated, Status, Tap, TapResult, VerifyReport,
+    DeviceKeyFacts, ImportReport, JobEntry, PhoneCodeShown, Simulated, Status, Tap, TapResult,
+    VerifyReport,
 };
 use platen_net::{LocalClient, LocalError};
 use serde::Serialize;
@@ -54,6 +55,10 @@ pub(crate) fn run(command: &Command, call: &Call) -> Outcome {
             Command::Status => {
                 let status: Status = client.get("/v1/status").await?;
                 tell(call, &status, show::status)
+            }
+            Command::Phone => {
+                let code: PhoneCodeShown = client.get("/v1/phone-code").await?;
+                tell(call, &code, show::phone)
             }
             Command::Jobs { all } => jobs(&client, call, *all).await,
             Command::Tap { uid } => {

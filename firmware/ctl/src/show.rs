@@ -2,7 +2,7 @@
 //! Answers as text for people, or as JSON, one object a line.
 
 use platen_model::local::{
-    DeviceKeyFacts, ImportReport, JobEntry, Status, TapResult, VerifyReport,
+    DeviceKeyFacts, ImportReport, JobEntry, PhoneCodeShown, Status, TapResult, VerifyReport,
 };
 use serde::Serialize;
 
@@ -83,6 +83,30 @@ pub(crate) fn tap(result: &TapResult) {
     for number in &result.released {
         println!("released job {number}");
     }
+}
+
+/// Two rows of the code in a line of half blocks, dark on light whatever the terminal's colours are.
+pub(crate) fn phone(code: &PhoneCodeShown) {
+    const QUIET: usize = 2;
+    let dark = |x: usize, y: usize| {
+        let row = y.checked_sub(QUIET).and_then(|y| code.rows.get(y));
+        let module = x.checked_sub(QUIET).and_then(|x| row?.as_bytes().get(x));
+        module == Some(&b'#')
+    };
+    let side = code.rows.len() + 2 * QUIET;
+    for y in (0..side).step_by(2) {
+        let line: String = (0..side)
+            .map(|x| match (dark(x, y), dark(x, y + 1)) {
+                (false, false) => ' ',
+                (true, false) => '▀',
+                (false, true) => '▄',
+                (true, true) => '█',
+            })
+            .collect();
+        println!("\x1b[30;107m{line}\x1b[0m");
+    }
+    println!("{}", code.url);
+    println!("good for {} s and one login", code.left_s);
 }
 
 pub(crate) fn import(report: &ImportReport) {

@@ -246,6 +246,17 @@ pub struct VerifyReport {
     pub faults: Vec<String>,
 }
 
+/// `GET /v1/phone-code`: what a display at the box shows for phones.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PhoneCodeShown {
+    /// The address behind the code.
+    pub url: String,
+    /// Seconds that it is good for.
+    pub left_s: u64,
+    /// The QR code without its white border, row by row: `#` is dark, `.` light.
+    pub rows: Vec<String>,
+}
+
 /// A refusal: what happened and what the caller can do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Problem {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `node.toml`: what an administrator sets. Unknown keys are errors that name the line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use platen_net::NAME_MAX;
@@ -32,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) ipp: IppConfig,
     #[serde(default)]
     pub(crate) announce: AnnounceConfig,
+    /// The box's own web page; none without this section.
+    pub(crate) web: Option<WebConfig>,
     #[serde(default)]
     pub(crate) spool: SpoolConfig,
     #[serde(default)]
@@ -60,6 +62,52 @@ impl Default for IppConfig {
             listen: vec![any],
             max_document_mib: 2048,
         }
+    }
+}
+
+/// `[web]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct WebConfig {
+    /// Addresses to listen on.
+    pub(crate) listen: Vec<SocketAddr>,
+    /// How phones reach the page, such as `https://print.example.org`; without it the box's own
+    /// name is used, which phones find by multicast DNS.
+    pub(crate) address: Option<String>,
+    /// Displays at the box: these addresses may show the code for phones.
+    pub(crate) displays: Vec<IpAddr>,
+}
+
+impl Default for WebConfig {
+    fn default() -> Self {
+        let any = SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 0], 443));
+        let (four, six) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
+        Self {
+            listen: vec![any],
+            address: None,
+            displays: vec![four, six],
+        }
+    }
+}
+
+impl WebConfig {
+    fn problem(&self) -> Option<(&'static str, &'static str)> {
+        if self.listen.is_empty() {
+            let problem = "name at least one address, such as \"[::]:443\"";
+            return Some(("web.listen", problem));
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-.:[]".contains(c);
+        let fits = |address: &String| {
+            let host = address.strip_prefix("https://");
+            host.is_some_and(|host| {
+                !host.is_empty() && host.len() <= 200 && host.chars().all(plain)
+            })
+        };
+        let wrong = self.address.as_ref().is_some_and(|address| !fits(address));
+        wrong.then_some((
+            "web.address",
+            "write it as https://name or https://name:port, without anything behind it",
+        ))
     }
 }
 
@@ -317,6 +365,9 @@ impl Config {
                 "name at least one address, such as \"[::]:631\"",
             );
         }
+        if let Some((key, problem)) = self.web.as_ref().and_then(WebConfig::problem) {
+            return fault(key, problem);
+        }
         if self.announce.name.is_empty() || self.announce.name.len() > NAME_MAX {
             return fault(
                 "announce.name",
@@ -444,6 +495,22 @@ mod tests {
         ] {
             let error = parse(&wrong).unwrap_err().to_string();
             assert!(error.contains("printer.snmp"), "{error}");
+        }
+    }
+
+    #[test]
+    fn there_is_no_web_page_unless_it_is_asked_for() {
+        assert!(parse(PRINTER).unwrap().web.is_none());
+        let web = parse(&format!("[web]\n{PRINTER}")).unwrap().web.unwrap();
+        assert_eq!(web.listen[0].port(), 443);
+        for (wrong, key) in [
+            ("listen = []", "web.listen"),
+            ("address = \"http://box\"", "web.address"),
+            ("address = \"https://box/page\"", "web.address"),
+            ("address = \"https://\"", "web.address"),
+        ] {
+            let error = parse(&format!("[web]\n{wrong}\n{PRINTER}")).unwrap_err();
+            assert!(error.to_string().contains(key), "{error}");
         }
     }
 

@@ -83,6 +83,7 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Answer {
                 "'{from}' is no sequence number"
             ))),
         },
+        (&Method::GET, ["v1", "phone-code"]) => views::phone_code(node),
         (&Method::GET, ["v1", "verify"]) => views::verify(node).await,
         (&Method::GET, ["v1", "ring", device]) => views::ring(node, device),
         (&Method::POST, ["v1", "jobs", number, "cancel"]) => actions::cancel(node, number).await,

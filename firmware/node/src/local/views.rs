@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use hyper::StatusCode;
 use platen_model::local::{CentreStatus, JobEntry, Status, VerifyReport};
 use platen_model::{Chain, Job, JobNumber, JobState};
 use platen_spool::Which;
@@ -100,6 +101,16 @@ pub(super) fn ring(node: &Node, device: &str) -> Answer {
         ))
     })?;
     json(&ring)
+}
+
+/// The code for phones that a display of this box shows now.
+pub(super) fn phone_code(node: &Node) -> Answer {
+    let web = node.web().ok_or_else(|| {
+        let message = "this box has no web page for phones; add [web] to its configuration";
+        Refusal::new(StatusCode::CONFLICT, "no-web", message)
+    })?;
+    let code = web.phone_code();
+    json(&code.map_err(|error| Refusal::failed(&error))?)
 }
 
 /// Reads the whole journal and every sealed body: may take long, so it runs beside the executor.

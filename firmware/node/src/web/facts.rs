@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What the box knows, as the pages show it.
+
+use platen_model::local::{CentreState, CentreStatus};
+use platen_model::{
+    Chain, ColorMode, Covers, Identity, Job, JobNumber, JobState, JobStateReason, PageCount,
+    PrinterName, Unit,
+};
+
+use super::answer::Fault;
+use super::page::{BoxName, Offline, money};
+use super::view::{Balance, JobRow, PrinterRow, PrinterState, ProgressRow, Stage};
+use super::words::{Word, fill};
+use crate::config::Language;
+use crate::node::Node;
+use crate::panel::printer_reasons;
+use crate::release::Target;
+
+/// Jobs on one page, the latest; a page stays below 50 KB with them.
+const JOBS_SHOWN: usize = 50;
+/// Jobs that one form may name.
+pub(super) const JOBS_NAMED_MAX: usize = JOBS_SHOWN;
+/// Characters of a document's name that are shown.
+const NAME_SHOWN: usize = 72;
+
+pub(super) fn box_name(node: &Node) -> BoxName {
+    let announce = &node.config.announce;
+    BoxName {
+        name: announce.name.clone(),
+        location: announce.location.clone(),
+    }
+}
+
+/// How the box stands with its centre.
+fn centre(_node: &Node) -> CentreStatus {
+    CentreStatus::default()
+}
+
+/// What people are told while the centre can't be reached; nothing where there is none.
+pub(super) fn offline(node: &Node) -> Option<Offline> {
+    let centre = centre(node);
+    if centre.site.is_none() || centre.state == CentreState::Online {
+        return None;
+    }
+    Some(centre.cache_age_s.map_or(Offline::Never, Offline::Since))
+}
+
+/// Seconds since the centre confirmed what the box knows; `None` where there is no centre.
+pub(super) fn confirmed_s(node: &Node) -> Option<u64> {
+    let centre = centre(node);
+    centre.site.and(centre.cache_age_s)
+}
+
+/// The jobs that wait for a person, latest first, and whether there are more than are shown.
+pub(super) fn waiting(node: &Node, person: &Identity) -> Result<(Vec<JobRow>, bool), Fault> {
+    let mut jobs = node.spool.held_by(&person.owner_keys).map_err(|error| {
+        log::error!(err:% = Chain(&error); "held jobs can't be read");
+        Fault::Box
+    })?;
+    jobs.retain(|job| job.reason != JobStateReason::JobIncoming);
+    jobs.reverse();
+    let cut = jobs.len() > JOBS_SHOWN;
+    jobs.truncate(JOBS_SHOWN);
+    Ok((jobs.iter().map(|job| row(node, job)).collect(), cut))
+}
+
+/// A job as a row.
+pub(super) fn row(node: &Node, job: &Job) -> JobRow {
+    let now = node.clock.now().unix_ms;
+    let count = job.count.as_ref();
+    JobRow {
+        number: job.number,
+        name: middle_cut(&job.name),
+        age_s: now.saturating_sub(job.created_unix_ms) / 1000,
+        pages: count.and_then(|count| count.pages),
+        copies: job.options.copies.max(1),
+        sides: job.options.sides,
+        color: job.options.color,
+        price: price(node, job),
+        interrupted: job.state == JobState::ProcessingStopped,
+        on_hold: job.reason == JobStateReason::JobHoldUntilSpecified,
+    }
+}
+
+/// What the job costs at its printer, where there are prices and its pages are known. Rules may
+/// change it on the way; the charge is by what was printed.
+fn price(node: &Node, job: &Job) -> Option<String> {
+    let terms = node.releases.judge().terms();
+    let own = job.target.clone();
+    let printer = own.unwrap_or_else(|| PrinterName(node.default_printer().name.clone()));
+    let list = platen_policy::list_in_force(&terms.prices, &printer)?;
+    let count: &PageCount = job.count.as_ref()?;
+    let color = job.options.color != ColorMode::Monochrome && node.default_printer().color;
+    let cost = platen_policy::cost_of_count(&terms.prices, &printer, color, count)?;
+    Some(money(cost.amount, &list.currency))
+}
+
+/// What is left of the person's limits at this box.
+pub(super) fn balances(node: &Node, person: &Identity, language: Language) -> Vec<Balance> {
+    let judge = node.releases.judge();
+    let terms = judge.terms();
+    let currency = terms.prices.first().map(|list| list.currency.as_str());
+    let shown = |amount: u64, unit: Unit| match unit {
+        Unit::Sides => fill(language, Word::SidesLeft, &[&amount.to_string()]),
+        Unit::Money => money(amount, currency.unwrap_or_default()),
+    };
+    let balances = judge.balances(&terms, person).into_iter();
+    balances
+        .map(|balance| Balance {
+            left: shown(balance.left(), balance.quota.unit),
+            limit: shown(balance.quota.limit, balance.quota.unit),
+            period: balance.quota.period,
+            shared: matches!(balance.quota.covers, Covers::Group(_)),
+            name: balance.quota.name,
+        })
+        .collect()
+}
+
+/// The person's own job of this number. Somebody else's is as if it were not there.
+pub(super) fn own(node: &Node, person: &Identity, number: JobNumber) -> Option<Job> {
+    let job = node.spool.job(number).unwrap_or_else(|error| {
+        log::error!(job:% = number, err:% = Chain(&error); "job can't be read");
+        None
+    })?;
+    person.owner_keys.contains(&job.owner.key).then_some(job)
+}
+
+/// Released jobs of the person, in the order named.
+pub(super) fn progress(node: &Node, person: &Identity, numbers: &[JobNumber]) -> Vec<ProgressRow> {
+    let own = numbers
+        .iter()
+        .filter_map(|number| own(node, person, *number));
+    own.map(|job| ProgressRow {
+        number: job.number,
+        name: middle_cut(&job.name),
+        stage: stage(&job),
+    })
+    .collect()
+}
+
+fn stage(job: &Job) -> Stage {
+    let of = job.count.as_ref().and_then(|count| count.impressions);
+    let confirmed = job.impressions_completed;
+    match job.state {
+        JobState::Pending => Stage::Waits,
+        JobState::PendingHeld => Stage::Held,
+        JobState::Processing => Stage::Prints { confirmed, of },
+        JobState::ProcessingStopped => Stage::Halfway,
+        JobState::Completed => Stage::Done {
+            confirmed: (confirmed > 0).then_some(confirmed),
+        },
+        JobState::Canceled => Stage::Deleted,
+        JobState::Aborted => Stage::GivenUp,
+    }
+}
+
+/// The box's printers.
+pub(super) fn printers(node: &Node, language: Language) -> Vec<PrinterRow> {
+    let targets = node.releases.targets().iter();
+    targets.map(|target| printer(target, language)).collect()
+}
+
+fn printer(target: &Target, language: Language) -> PrinterRow {
+    let status = target.status();
+    let state = match (target.is_printing(), status.ready) {
+        (true, _) => PrinterState::Printing,
+        (false, true) => PrinterState::Ready,
+        (false, false) => PrinterState::Trouble,
+    };
+    let config = &target.config;
+    PrinterRow {
+        name: config.name.clone(),
+        state,
+        trouble: (state == PrinterState::Trouble)
+            .then(|| printer_reasons(language, &status.reasons)),
+        queued: target.report().queued,
+        color: config.color,
+        duplex: config.can_duplex(),
+    }
+}
+
+/// A long name keeps its beginning and its end, where the ending and the number are.
+fn middle_cut(name: &str) -> String {
+    let characters: Vec<char> = name.chars().collect();
+    if characters.len() <= NAME_SHOWN {
+        return name.to_owned();
+    }
+    let (begin, end) = (NAME_SHOWN * 2 / 3, NAME_SHOWN / 3 - 1);
+    let begin = characters.iter().take(begin);
+    let end = characters.iter().skip(characters.len() - end);
+    begin.chain(std::iter::once(&'…')).chain(end).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_keeps_its_ending() {
+        let name = format!("{}报告 2024 (12).pdf", "x".repeat(300));
+        let cut = middle_cut(&name);
+        assert_eq!(cut.chars().count(), NAME_SHOWN);
+        assert!(cut.ends_with("报告 2024 (12).pdf"), "{cut}");
+        assert_eq!(middle_cut("短"), "短");
+    }
+}

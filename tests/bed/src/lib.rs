@@ -4,6 +4,7 @@
 //! - [`virtual_printer`]: the printer at the other end of the wire (binary
 //!   `platen-virtual-printer`), [`printer`] starts and scripts it;
 //! - [`daemon`]: `platend` and `platenctl` in a folder of their own;
+//! - [`proxy`]: a bad line between two of them;
 //! - [`cups`]: a private `cupsd` with its client programs; [`ipptool`]: the IPP suites, counted;
 //! - [`netns`]: a network of its own with D-Bus and Avahi, for what is found by name;
 //! - [`qemu`]: guests with a real kernel's device files, and the box's own programs in them;
@@ -20,6 +21,7 @@ pub mod ipptool;
 pub mod netns;
 pub mod printer;
 pub mod process;
+pub mod proxy;
 pub mod qemu;
 pub mod raster;
 pub mod signals;

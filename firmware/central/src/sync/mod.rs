@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The boxes' door: CBOR over HTTPS, `docs/formats/sync.md`. Each request is from the box whose
+//! certificate the connection showed; only a request to become a member has none.
+//!
+//! - [`boxes`]: who is asking, and may they.
+//! - [`answer`]: statuses and bodies.
+//! - [`wait`]: how a pull waits for news.
+//! - [`enrol`]: boxes that are not members yet, and certificates that run out.
+
+mod answer;
+mod boxes;
+pub(crate) mod enrol;
+mod wait;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::header::CONTENT_ENCODING;
+use hyper::{Method, Request, Response};
+use platen_net::{PeerInfo, ReplyBody};
+use platen_sync::codec::{self, Message};
+use platen_sync::message::{EnrolAsk, KeysAsk, LoginAsk, Pull, Push, Renew, path};
+
+use crate::body;
+use crate::central::Central;
+use answer::{Answer, Refused};
+use boxes::Standing;
+
+/// Answers one request.
+pub(crate) async fn handle(
+    central: Arc<Central>,
+    request: Request<Incoming>,
+    peer: PeerInfo,
+) -> Response<ReplyBody> {
+    match route(&central, request, peer).await {
+        Ok(response) => response,
+        Err(refused) => refused.response(),
+    }
+}
+
+async fn route(central: &Arc<Central>, request: Request<Incoming>, peer: PeerInfo) -> Answer {
+    if !peer.tls {
+        return Err(Refused::plain());
+    }
+    let target = request.uri().path().to_owned();
+    if request.method() != Method::POST {
+        return Err(Refused::not_here(&target));
+    }
+    if target == path::ENROL {
+        enrol::admit(central, &peer)?;
+        let ask: EnrolAsk = read(central, request).await?;
+        return answer::message(&central.centre.enrol_ask(&ask).await?);
+    }
+    // Who asks is settled before anything of the body is read.
+    let member = boxes::known(central, &peer).await?;
+    if target == path::RENEW {
+        let ask: Renew = read(central, request).await?;
+        return answer::message(&enrol::renew(central, member.node, &ask).await?);
+    }
+    if member.standing == Standing::Expired {
+        return Err(Refused::expired());
+    }
+    let (centre, node) = (&central.centre, member.node);
+    match target.as_str() {
+        path::PUSH => {
+            let push: Push = read(central, request).await?;
+            answer::message(&centre.receive(node, &push).await?)
+        }
+        path::PULL => {
+            let pull: Pull = read(central, request).await?;
+            wait::for_news(central, node, &pull).await?;
+            answer::message(&centre.pull(node, &pull).await?)
+        }
+        path::LOGIN => {
+            let ask: LoginAsk = read(central, request).await?;
+            answer::message(&centre.login(node, &ask).await?)
+        }
+        path::KEYS => {
+            let _: KeysAsk = read(central, request).await?;
+            answer::message(&centre.site_keys().await?)
+        }
+        other => Err(Refused::not_here(other)),
+    }
+}
+
+async fn read<M: Message>(central: &Central, request: Request<Incoming>) -> Result<M, Refused> {
+    let deflated = match request.headers().get(CONTENT_ENCODING) {
+        None => false,
+        Some(value) if value.as_bytes() == codec::CONTENT_ENCODING.as_bytes() => true,
+        Some(_) => return Err(Refused::encoding()),
+    };
+    let limit = u64::try_from(M::BYTES_MAX).unwrap_or(u64::MAX);
+    let bytes = body::read(request, limit, &central.clock).await?;
+    Ok(codec::unpack(&bytes, deflated)?)
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A request of the API once it is known which route it is and who asks.
+
+use std::sync::Arc;
+
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
+use platen_central::app::{Actor, Administrator, Page};
+use platen_model::UtcDate;
+use platen_wire::form::Form;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::answer::{self, Answer, Refused};
+use crate::body;
+use crate::central::Central;
+
+/// Largest body but for an import.
+const BODY_OCTETS_MAX: u64 = 1 << 20;
+/// Rows of a page unless asked otherwise, and at most.
+const LIMIT: u64 = 100;
+const LIMIT_MAX: u64 = 1000;
+
+/// A request.
+pub(crate) struct Ask {
+    pub(crate) central: Arc<Central>,
+    /// Who asks; nobody on routes that need no token.
+    pub(crate) administrator: Option<Administrator>,
+    /// The token of the request.
+    pub(crate) token: Option<String>,
+    parameters: Vec<String>,
+    query: Form,
+    pub(crate) request: Request<Incoming>,
+}
+
+impl Ask {
+    pub(super) fn new(
+        central: Arc<Central>,
+        administrator: Option<Administrator>,
+        token: Option<String>,
+        parameters: &[&str],
+        request: Request<Incoming>,
+    ) -> Result<Self, Refused> {
+        let query = request.uri().query().unwrap_or_default();
+        let query = Form::parse(query.as_bytes())
+            .map_err(|error| Refused::bad(format!("the query: {error}")))?;
+        let parameters = parameters.iter().map(|word| unescape(word));
+        Ok(Self {
+            central,
+            administrator,
+            token,
+            parameters: parameters.collect::<Result<_, _>>()?,
+            query,
+            request,
+        })
+    }
+
+    /// In whose name things are changed.
+    pub(crate) fn actor(&self) -> Result<Actor, Refused> {
+        let administrator = self.administrator.as_ref();
+        let administrator = administrator.ok_or_else(Refused::unauthorized)?;
+        Ok(Actor::Administrator(administrator.id))
+    }
+
+    /// The parameter of the path.
+    pub(crate) fn parameter(&self) -> &str {
+        self.parameters.first().map_or("", String::as_str)
+    }
+
+    /// The parameter of the path as an id.
+    pub(crate) fn id(&self) -> Result<Uuid, Refused> {
+        let text = self.parameter();
+        text.parse()
+            .map_err(|_| Refused::not_found(format!("'{text}' is no id")))
+    }
+
+    /// A parameter of the query.
+    pub(crate) fn wish(&self, name: &str) -> Option<&str> {
+        self.query.one(name).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a switch of the query is on.
+    pub(crate) fn is_wished(&self, name: &str) -> bool {
+        matches!(self.wish(name), Some("true" | "1" | "yes"))
+    }
+
+    /// The page of a list that is asked for.
+    pub(crate) fn page(&self) -> Result<Page, Refused> {
+        let number = |name: &'static str, other: u64| match self.wish(name) {
+            None => Ok(other),
+            Some(text) => text
+                .parse::<u64>()
+                .map_err(|_| Refused::field(name, "this is no number of an answer's 'next'")),
+        };
+        Ok(Page {
+            offset: number("after", 0)?,
+            limit: number("limit", LIMIT)?.clamp(1, LIMIT_MAX),
+        })
+    }
+
+    /// A day or wall milliseconds of the query, as wall milliseconds.
+    pub(crate) fn time(&self, name: &'static str) -> Result<Option<u64>, Refused> {
+        let Some(text) = self.wish(name) else {
+            return Ok(None);
+        };
+        let day = text.parse::<UtcDate>().map(UtcDate::unix_ms);
+        let time = day.or_else(|_| text.parse::<u64>());
+        let refused = |_| Refused::field(name, "write a day, such as 2026-11-23, or milliseconds");
+        time.map(Some).map_err(refused)
+    }
+
+    /// The answer to a list of `total` rows, of which `rows` are the page asked for.
+    pub(crate) fn listed(&self, page: &Page, total: u64, rows: Vec<Value>) -> Answer {
+        let behind = page.offset.saturating_add(rows.len().try_into().unwrap_or(0));
+        let next = (behind < total && !rows.is_empty()).then(|| behind.to_string());
+        answer::json(&json!({ "items": rows, "total": total, "next": next }))
+    }
+
+    /// The page asked for of a list that is at hand.
+    pub(crate) fn whole(&self, rows: impl ExactSizeIterator<Item = Value>) -> Answer {
+        let page = self.page()?;
+        let total = rows.len().try_into().unwrap_or(u64::MAX);
+        let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+        let rows = rows.skip(number(page.offset)).take(number(page.limit));
+        self.listed(&page, total, rows.collect())
+    }
+
+    /// The body as JSON; no body is `{}`.
+    pub(crate) async fn json<T: DeserializeOwned>(self) -> Result<T, Refused> {
+        let bytes = self.body("application/json").await?;
+        let bytes = if bytes.is_empty() { b"{}" } else { bytes.as_slice() };
+        serde_json::from_slice(bytes).map_err(|error| {
+            // serde's own text may quote a value, which may be a secret.
+            let place = format!("line {}, column {}", error.line(), error.column());
+            match error.classify() {
+                serde_json::error::Category::Data => Refused::bad(format!(
+                    "the body is not what this takes ({place}): {}",
+                    without_values(&error)
+                )),
+                _ => Refused::bad(format!("the body is no JSON ({place})")),
+            }
+        })
+    }
+
+    /// The body as text.
+    pub(crate) async fn text(self) -> Result<String, Refused> {
+        let bytes = self.body("text/plain").await?;
+        String::from_utf8(bytes).map_err(|_| Refused::bad("the body is not UTF-8"))
+    }
+
+    async fn body(self, wanted: &str) -> Result<Vec<u8>, Refused> {
+        check_media(&self.request, wanted)?;
+        Ok(body::read(self.request, BODY_OCTETS_MAX, &self.central.clock).await?)
+    }
+}
+
+/// Whether the body is said to be of this kind, or nothing is said.
+pub(super) fn check_media(request: &Request<Incoming>, wanted: &str) -> Result<(), Refused> {
+    let Some(kind) = request.headers().get(CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let kind = kind.to_str().unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case(wanted) {
+        Ok(())
+    } else {
+        Err(Refused::media(wanted))
+    }
+}
+
+/// The names in an error of serde stand in backquotes: unknown and missing fields are told by them,
+/// everything else only by its kind.
+fn without_values(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let told = ["unknown field `", "missing field `", "unknown variant `"];
+    if told.iter().any(|start| text.starts_with(start)) {
+        let name = text.splitn(3, '`').take(2).collect::<Vec<_>>();
+        return format!("{}`", name.join("`"));
+    }
+    "a value is not of the right kind".to_owned()
+}
+
+/// A word of a path without its percent signs.
+fn unescape(word: &str) -> Result<String, Refused> {
+    let field = word.replace('+', "%2B").replace('&', "%26");
+    let form = Form::parse(format!("word={field}").as_bytes());
+    let form = form.map_err(|_| Refused::bad("the path is not UTF-8 with percent signs"))?;
+    Ok(form.one("word").unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_path_keep_what_a_form_would_not() {
+        assert_eq!(unescape("a+b&c=d%40e%2Ff").unwrap(), "a+b&c=d@e/f");
+        assert!(unescape("%ff").is_err());
+        assert!(unescape("%4").is_err());
+    }
+
+    #[test]
+    fn an_error_in_a_body_tells_no_value_of_it() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Pin {
+            #[expect(dead_code, reason = "only read")]
+            pin: u32,
+        }
+        let told = |text: &str| {
+            let error = serde_json::from_str::<Pin>(text).unwrap_err();
+            without_values(&error)
+        };
+        assert_eq!(told(r#"{"pin": "1357"}"#), "a value is not of the right kind");
+        assert_eq!(told(r#"{"pim": 1}"#), "unknown field `pim`");
+        assert_eq!(told("{}"), "missing field `pin`");
+    }
+}

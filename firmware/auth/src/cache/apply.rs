@@ -53,7 +53,8 @@ pub(super) fn apply(cache: &Cache, changes: &Changes, now: Moment) -> Result<App
         took_over,
         ..page.applied
     };
-    put_in_place(cache, page.batch, state, touched_terms, now)?;
+    let into_serving = !took_over && state.building.is_none();
+    put_in_place(cache, page.batch, state, into_serving, touched_terms, now)?;
     if took_over {
         tidy(cache);
     }
@@ -201,12 +202,20 @@ fn put_in_place(
     cache: &Cache,
     batch: Batch,
     state: State,
+    into_serving: bool,
     touched_terms: bool,
     now: Moment,
 ) -> Result<(), DatabaseError> {
+    let mut batch = Some(batch);
+    if !into_serving {
+        // Nobody looks there yet: questions need not wait for it.
+        batch
+            .take()
+            .map_or(Ok(()), |batch| cache.store.database.apply(batch))?;
+    }
     let mut live = cache.live.write().unwrap_or_else(PoisonError::into_inner);
     let confirmed = state.confirmed != live.state.confirmed;
-    cache.store.database.apply(batch)?;
+    batch.map_or(Ok(()), |batch| cache.store.database.apply(batch))?;
     if touched_terms {
         live.terms = Arc::new(cache.store.terms(&state)?);
     }
@@ -244,6 +253,13 @@ struct Said<'a> {
     record: Option<&'a Revised>,
 }
 
+/// An object on its way in, and where it goes.
+struct Fresh<'a> {
+    sort: Sort,
+    place: Vec<u8>,
+    record: &'a Revised,
+}
+
 impl<'a> Page<'a> {
     fn new(cache: &'a Cache, changes: &'a Changes, head: Head) -> Self {
         Self {
@@ -274,8 +290,8 @@ impl<'a> Page<'a> {
                 fresh.extend(self.end_old(sort, place, &said)?);
             }
         }
-        for (sort, place, record) in fresh {
-            self.put_new(sort, &place, record)?;
+        for fresh in fresh {
+            self.put_new(&fresh)?;
         }
         let counts = [
             (self.head.users, USERS_MAX, "people"),
@@ -298,7 +314,7 @@ impl<'a> Page<'a> {
         sort: Sort,
         place: Vec<u8>,
         said: &Said<'a>,
-    ) -> Result<Option<(Sort, Vec<u8>, &'a Revised)>, DatabaseError> {
+    ) -> Result<Option<Fresh<'a>>, DatabaseError> {
         let gone = self.tables.gone.get(&place)?.unwrap_or(0).max(said.gone);
         if gone > self.changes.to {
             self.batch.insert(&self.tables.gone, &place, &gone)?;
@@ -311,11 +327,20 @@ impl<'a> Page<'a> {
             self.count(sort, false);
             self.applied.ended += usize::from(record.is_none());
         }
-        Ok(record.map(|record| (sort, place, record)))
+        Ok(record.map(|record| Fresh {
+            sort,
+            place,
+            record,
+        }))
     }
 
-    fn put_new(&mut self, sort: Sort, place: &[u8], new: &Revised) -> Result<(), DatabaseError> {
-        match self.batch.insert(&self.tables.objects, place, new) {
+    fn put_new(&mut self, fresh: &Fresh<'_>) -> Result<(), DatabaseError> {
+        let Fresh {
+            sort,
+            place,
+            record,
+        } = fresh;
+        match self.batch.insert(&self.tables.objects, place, record) {
             Err(DatabaseError::TooLarge { .. }) => {
                 self.applied.refused += 1;
                 log::error!("an object of the directory is too large for the box");
@@ -323,10 +348,10 @@ impl<'a> Page<'a> {
             }
             result => result?,
         }
-        for (key, id) in copy::finds(&new.record, &self.cache.keys) {
+        for (key, id) in copy::finds(&record.record, &self.cache.keys) {
             self.batch.insert(&self.tables.finds, &key, &id)?;
         }
-        self.count(sort, true);
+        self.count(*sort, true);
         self.applied.records += 1;
         Ok(())
     }

@@ -426,7 +426,9 @@ impl Flow {
 
     fn not_known(&mut self, reason: Denied, now: Moment) -> Step {
         let people = &self.door.people;
+        // A card that the copy knows and the centre does not is a card that was taken from somebody.
         let may_bind = reason == Denied::UnknownCard
+            && self.local == Err(Denied::UnknownCard)
             && self.method == Method::Card
             && self.place.pad
             && people.binds_cards()

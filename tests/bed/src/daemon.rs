@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::cups::free_address;
 use crate::netns::PrivateNetwork;
 use crate::process::{BedError, Program, own_program, run};
+use crate::wait;
 
 /// How long the daemon may take to be ready, also after a crash.
 const READY_LIMIT: Duration = Duration::from_secs(30);
@@ -35,6 +38,8 @@ pub struct NodeConfig {
     pub pjl_status: bool,
     /// MIME media types that the printer takes.
     pub formats: Vec<String>,
+    /// `[centre] url`, for a box that is to be part of a site.
+    pub centre: Option<String>,
     /// Further lines, at the end.
     pub further: String,
 }
@@ -60,6 +65,7 @@ impl NodeConfig {
             printer_uri: printer_uri.to_owned(),
             pjl_status: true,
             formats: formats.map(str::to_owned).to_vec(),
+            centre: None,
             further: String::new(),
         })
     }
@@ -74,7 +80,10 @@ impl NodeConfig {
             quoted(&self.socket()),
             quoted(&self.board)
         );
-        // Writing to a String cannot fail.
+        if let Some(url) = &self.centre {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\n[centre]\nurl = {url:?}\n");
+        }
         let _ = write!(
             text,
             "\n[ipp]\nlisten = [\"{}\"]\n\n[announce]\ninterfaces = {:?}\nname = {:?}\n\
@@ -193,6 +202,46 @@ impl Daemon {
     pub fn ctl(&self, args: &[&str]) -> Result<String, BedError> {
         let mut command = Command::new(own_program("platenctl")?);
         run(command.arg("--socket").arg(self.config.socket()).args(args))
+    }
+
+    /// How it stands with its centre: that part of its status.
+    ///
+    /// # Errors
+    /// As [`Daemon::ctl`]; [`BedError::Answer`] when it tells nothing of a centre.
+    pub fn centre(&self) -> Result<Value, BedError> {
+        let text = self.ctl(&["--json", "status"])?;
+        let status: Value = serde_json::from_str(&text).unwrap_or_default();
+        match status.get("centre") {
+            Some(centre) => Ok(centre.clone()),
+            None => Err(BedError::Answer {
+                from: "platenctl status".to_owned(),
+                answer: text,
+            }),
+        }
+    }
+
+    /// Waits until its link to the centre stands so, as in `online`.
+    ///
+    /// # Errors
+    /// [`BedError::Timeout`]
+    pub fn wait_for_centre(&self, state: &str, limit: Duration) -> Result<(), BedError> {
+        wait::until(&format!("the box to be {state}"), limit, || {
+            Ok((self.centre()?["state"] == state).then_some(()))
+        })
+    }
+
+    /// Waits until the centre has its whole journal and it has the centre's whole directory.
+    ///
+    /// # Errors
+    /// [`BedError::Timeout`]
+    pub fn wait_synced(&self, limit: Duration) -> Result<(), BedError> {
+        wait::until("the box and its centre to know the same", limit, || {
+            let centre = self.centre()?;
+            let same = centre["state"] == "online"
+                && centre["backlog"] == 0
+                && centre["revision"] == centre["latest"];
+            Ok(same.then_some(()))
+        })
     }
 
     /// Imports users from lines of `user,name,card`.

@@ -4,7 +4,7 @@
 //! - [`virtual_printer`]: the printer at the other end of the wire (binary
 //!   `platen-virtual-printer`), [`printer`] starts and scripts it;
 //! - [`daemon`]: `platend` and `platenctl` in a folder of their own;
-//! - [`proxy`]: a bad line between two of them;
+//! - [`central`]: `platen-central` and its command line; [`proxy`]: a bad line to it;
 //! - [`cups`]: a private `cupsd` with its client programs; [`ipptool`]: the IPP suites, counted;
 //! - [`netns`]: a network of its own with D-Bus and Avahi, for what is found by name;
 //! - [`qemu`]: guests with a real kernel's device files, and the box's own programs in them;
@@ -14,6 +14,7 @@
 //! Traffic stays on loopback or in such a network. Nothing here is part of the firmware.
 
 pub mod browser;
+pub mod central;
 pub mod cups;
 pub mod daemon;
 pub mod documents;

@@ -15,14 +15,12 @@ usage: platenctl central [--json] [--central URL] [--token-file FILE] [--ca FILE
 
   status                        the server, its boxes and what needs a hand
   users list [--search TEXT]    people; a person is named by login name or id
-  users import FILE.csv [--dry-run]
-                                add or change people and cards: the columns of 'platenctl users import'
+  users import FILE.csv         add or change people and cards: the columns of 'platenctl users import'
   users add LOGIN [--name NAME] [--number N] [--group GROUP]... [--alias NAME]...
   users enable|disable|delete LOGIN
   groups list | groups add NAME | groups delete GROUP
   cards list LOGIN              what a person proves themselves with
   cards add LOGIN [--with-pin]  bind a card; its number is read from standard input
-  cards add LOGIN --key HEX     bind a card by its keyed hash
   cards delete CREDENTIAL
   pin set LOGIN                 a new PIN, read from standard input
   password set LOGIN            a new password, read from standard input
@@ -45,6 +43,10 @@ usage: platenctl central [--json] [--central URL] [--token-file FILE] [--ca FILE
   logins [--user LOGIN] [--node NODE]
   audit [--verify]              what administrators did; --verify checks its chain
   alerts [--all] | alerts acknowledge ALERT
+  site rename NAME
+  site restored                 the database was put back from a backup: boxes fetch everything anew
+  admins list | admins add NAME | admins password NAME | admins enable|disable NAME
+                                administrators; passwords are read from standard input
   keys rotate                   a new key for card numbers; no card is enrolled anew
 
   --central URL      the server (also PLATEN_CENTRAL; https://localhost:8443)
@@ -58,14 +60,13 @@ exit status: 0 done, 1 done but an input was wrong or refused, 2 usage, 3 server
 ";
 
 /// Options with a value, beside those of the connection.
-const VALUES: [&str; 21] = [
+const VALUES: [&str; 20] = [
     "alias",
     "color",
     "currency",
     "each-of",
     "group",
     "hours",
-    "key",
     "limit",
     "mono",
     "name",
@@ -82,7 +83,7 @@ const VALUES: [&str; 21] = [
     "when-spent",
 ];
 /// Options without one.
-const SWITCHES: [&str; 4] = ["all", "dry-run", "verify", "with-pin"];
+const SWITCHES: [&str; 3] = ["all", "verify", "with-pin"];
 
 /// A command for a central server.
 #[derive(Debug, Default)]

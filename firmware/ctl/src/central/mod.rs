@@ -96,7 +96,7 @@ async fn list(
             return Ok(Done::Well);
         };
         let joint = if path.contains('?') { '&' } else { '?' };
-        next = format!("{path}{joint}after={}", plan::escape(cursor));
+        next = format!("{path}{joint}after={}", platen_wire::form::encode(cursor));
     }
 }
 
@@ -106,7 +106,7 @@ fn ended(answer: &Value) -> Done {
     let any = faults
         .and_then(Value::as_array)
         .is_some_and(|all| !all.is_empty());
-    if any || answer.get("whole") == Some(&Value::Bool(false)) {
+    if any || answer.get("broken_at").is_some_and(Value::is_u64) {
         Done::WithFaults
     } else {
         Done::Well

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use lexopt::Error;
+use platen_wire::form::encode;
 use serde_json::{Map, Value, json};
 
 use super::CentralCall;
@@ -55,12 +56,12 @@ pub(crate) fn of(call: &CentralCall) -> Planned {
     let words: Vec<&str> = call.words.iter().map(String::as_str).collect();
     let (allowed, plan): (&[&str], Planned) = match words.as_slice() {
         ["users", rest @ ..] => (
-            &["search", "dry-run", "name", "number", "group", "alias"],
+            &["search", "name", "number", "group", "alias"],
             users(call, rest),
         ),
         ["groups", rest @ ..] => (&[], groups(rest)),
         ["cards" | "pin" | "password" | "code", ..] => {
-            (&["with-pin", "key", "hours"], credentials(call, &words))
+            (&["with-pin", "hours"], credentials(call, &words))
         }
         ["nodes", rest @ ..] => (&[], nodes(rest)),
         ["quotas", rest @ ..] => (
@@ -79,7 +80,8 @@ pub(crate) fn of(call: &CentralCall) -> Planned {
             &["currency", "mono", "color", "sheet", "printer"],
             prices(call, rest),
         ),
-        ["rules" | "settings" | "keys", ..] => (&[], site(&words)),
+        ["rules" | "settings" | "site" | "keys", ..] => (&[], site(&words)),
+        ["admins", rest @ ..] => (&[], admins(rest)),
         ["leases" | "jobs" | "charges" | "logins", ..] => {
             (&["user", "node", "since", "until"], records(call, &words))
         }
@@ -99,10 +101,7 @@ fn users(call: &CentralCall, words: &[&str]) -> Planned {
         }),
         ["import", file] => Ok(Plan::Ask {
             method: "POST",
-            path: query(
-                "/v1/users/import",
-                &[("dry_run", call.has("dry-run").then_some("true"))],
-            ),
+            path: "/v1/users/import".to_owned(),
             body: Body::File {
                 path: file.into(),
                 kind: "text/csv",
@@ -138,18 +137,7 @@ fn groups(words: &[&str]) -> Planned {
 }
 
 fn credentials(call: &CentralCall, words: &[&str]) -> Planned {
-    let typed = |path, what, field, rest: Value| {
-        Ok(Plan::Ask {
-            method: "POST",
-            path,
-            body: Body::Typed {
-                what,
-                field,
-                rest: rest.as_object().cloned().unwrap_or_default(),
-            },
-            view: View::Facts,
-        })
-    };
+    let typed = |path, what, field, rest| Ok(typed("POST", path, what, field, &rest));
     match *words {
         ["cards", "list", login] => Ok(Plan::List {
             path: format!("{}/credentials", user(login)),
@@ -277,8 +265,36 @@ fn site(words: &[&str]) -> Planned {
             let fields = pairs.collect::<Result<Map<_, _>, _>>()?;
             Ok(patch("/v1/settings".to_owned(), Value::Object(fields)))
         }
+        ["site", "rename", name] => Ok(patch("/v1/site".to_owned(), json!({ "name": name }))),
+        ["site", "restored"] => Ok(post("/v1/site/restored", json!({}))),
         ["keys", "rotate"] => Ok(post("/v1/keys/rotate", json!({}))),
-        _ => Err("rules list|set FILE|check FILE, settings show|set KEY=VALUE, keys rotate".into()),
+        _ => Err("rules list|set FILE|check FILE, settings show|set KEY=VALUE, site rename NAME|restored, \
+                  keys rotate"
+            .into()),
+    }
+}
+
+fn admins(words: &[&str]) -> Planned {
+    let one = |name| below("/v1/administrators", name);
+    match *words {
+        ["list"] => Ok(list("/v1/administrators", columns::ADMINISTRATORS)),
+        ["add", name] => {
+            let path = "/v1/administrators".to_owned();
+            Ok(typed(
+                "POST",
+                path,
+                "password",
+                "password",
+                &json!({ "name": name }),
+            ))
+        }
+        ["password", name] => {
+            let rest = json!({});
+            Ok(typed("PATCH", one(name), "password", "password", &rest))
+        }
+        ["enable", name] => Ok(patch(one(name), json!({ "active": true }))),
+        ["disable", name] => Ok(patch(one(name), json!({ "active": false }))),
+        _ => Err("admins: list, add, password, enable or disable NAME".into()),
     }
 }
 
@@ -318,6 +334,22 @@ fn watch(call: &CentralCall, words: &[&str]) -> Planned {
     }
 }
 
+/// A request with a line of standard input as `field`.
+fn typed(
+    method: &'static str,
+    path: String,
+    what: &'static str,
+    field: &'static str,
+    rest: &Value,
+) -> Plan {
+    let body = Body::Typed {
+        what,
+        field,
+        rest: rest.as_object().cloned().unwrap_or_default(),
+    };
+    ask(method, path, body, View::Facts)
+}
+
 fn list(path: &str, columns: &'static [Column]) -> Plan {
     let path = path.to_owned();
     Plan::List { path, columns }
@@ -353,7 +385,7 @@ fn user(login: &str) -> String {
 }
 
 fn below(path: &str, name: &str) -> String {
-    format!("{path}/{}", escape(name))
+    format!("{path}/{}", encode(name))
 }
 
 /// `path` with those of `pairs` that have a value.
@@ -363,24 +395,10 @@ fn query(path: &str, pairs: &[(&str, Option<&str>)]) -> String {
         if let Some(value) = value {
             let joint = if text.contains('?') { '&' } else { '?' };
             // Writing to a String cannot fail.
-            let _ = write!(text, "{joint}{key}={}", escape(value));
+            let _ = write!(text, "{joint}{key}={}", encode(value));
         }
     }
     text
-}
-
-/// Percent-encodes all but unreserved characters (RFC 3986 §2.3).
-pub(crate) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            escaped.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
 }
 
 fn needed<'a>(call: &'a CentralCall, name: &str) -> Result<&'a str, Error> {

@@ -47,16 +47,17 @@ pub(crate) mod columns {
     pub(crate) const CREDENTIALS: &[Column] = &[
         ("id", "/id", 36, Plain),
         ("kind", "/kind", 8, Plain),
+        ("with PIN", "/with_pin", 8, Plain),
         ("until", "/until_unix_ms", 20, Time),
-        ("provisional", "/provisional", 11, Plain),
+        ("locked until", "/locked_until_unix_ms", 20, Time),
     ];
     pub(crate) const NODES: &[Column] = &[
         ("name", "/name", 20, Plain),
         ("state", "/state", 8, Plain),
+        ("online", "/online", 6, Plain),
         ("seen", "/seen_unix_ms", 20, Time),
         ("owes", "/backlog", 6, Plain),
         ("directory", "/revision", 9, Plain),
-        ("alerts", "/alerts", 6, Plain),
         ("id", "/id", 36, Plain),
     ];
     pub(crate) const QUOTAS: &[Column] = &[
@@ -110,6 +111,12 @@ pub(crate) mod columns {
         ("at box", "/node_name", 16, Plain),
         ("place", "/place", 10, Plain),
         ("refused", "/refused", 0, Plain),
+    ];
+    pub(crate) const ADMINISTRATORS: &[Column] = &[
+        ("name", "/name", 24, Plain),
+        ("active", "/active", 6, Plain),
+        ("since", "/created_unix_ms", 20, Time),
+        ("id", "/id", 36, Plain),
     ];
     pub(crate) const AUDIT: &[Column] = &[
         ("no.", "/sequence", 6, Plain),
@@ -209,10 +216,9 @@ fn facts(prefix: &str, value: &Value) {
 
 fn import(answer: &Value) {
     println!(
-        "{} people added, {} changed, {} unchanged, {} cards bound, {} rows refused",
+        "{} people added, {} changed, {} cards bound, {} rows refused",
         field(answer, "users_added"),
         field(answer, "users_changed"),
-        field(answer, "users_unchanged"),
         field(answer, "cards_bound"),
         field(answer, "rows_refused"),
     );

@@ -10,7 +10,9 @@ use crate::clock::Moment;
 use crate::count::{Evidence, PageCount};
 use crate::directory::CredentialRecord;
 use crate::identity::{Denied, Method, Source};
-use crate::ids::{CardKey, CredentialId, JobId, JobNumber, LeaseId, PricesId, PrinterName, UserId};
+use crate::ids::{
+    CardKey, CredentialId, JobId, JobNumber, LeaseId, PricesId, PrinterName, RuleId, UserId,
+};
 
 /// One thing that happened.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -105,6 +107,17 @@ pub enum Entry {
         job: JobId,
         /// IPP `job-id`.
         number: JobNumber,
+    },
+    /// Somebody agreed to a job that a rule holds; since version 3.
+    Approved {
+        /// The key of its charge.
+        job: JobId,
+        /// IPP `job-id`.
+        number: JobNumber,
+        /// The rule.
+        rule: RuleId,
+        /// Who agreed; `None` for an administrator at the box.
+        user: Option<UserId>,
     },
     /// Somebody was recognised at the box.
     LoginAccepted {
@@ -243,6 +256,7 @@ impl Entry {
             | Self::Interrupted { number, .. }
             | Self::Stopped { number, .. }
             | Self::Canceled { number, .. }
+            | Self::Approved { number, .. }
             | Self::Expired { number, .. } => Some(*number),
             Self::LoginAccepted { .. }
             | Self::LoginDenied { .. }

@@ -257,6 +257,54 @@ pub struct PhoneCodeShown {
     pub rows: Vec<String>,
 }
 
+/// `GET /v1/jobs/N/explain`: why a job is or is not released, question by question.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Explained {
+    /// The job.
+    pub job: JobNumber,
+    /// For whom it was worked out; `None` for a person whom nobody knows.
+    pub user: Option<String>,
+    /// At which printer.
+    pub printer: String,
+    /// Every question in the order asked; the last one is the decision.
+    pub verdicts: Vec<ExplainedVerdict>,
+    /// What rules want the person to be told.
+    pub says: Vec<String>,
+}
+
+/// What one question came to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExplainedVerdict {
+    /// `owner`, `state`, `printer`, `format`, `rule`, `price`, `quota` or `decision`.
+    pub check: String,
+    /// `yes`, `no`, `changed` or `passed`.
+    pub answer: String,
+    /// Why.
+    pub sentence: String,
+}
+
+/// `POST /v1/fingers/enrol`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FingerEnrol {
+    /// Login name of the person whose finger it is.
+    pub user: String,
+    /// The sensor's name in the board file.
+    pub sensor: String,
+}
+
+/// `GET /v1/fingers/enrolment`, and the answer of `POST /v1/fingers/enrol`: how it goes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct FingerProgress {
+    /// The sensor.
+    pub sensor: String,
+    /// What the person is to do now, or how it ended.
+    pub text: String,
+    /// Whether it has ended.
+    pub ended: bool,
+    /// Whether the finger is stored.
+    pub stored: bool,
+}
+
 /// A refusal: what happened and what the caller can do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Problem {

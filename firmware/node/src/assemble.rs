@@ -21,9 +21,11 @@ use smol::Executor;
 use smol::channel::Receiver;
 use uuid::Uuid;
 
+use crate::centre::{self, Centre};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::counting::Counter;
+use crate::devices::fingers::Fingers;
 use crate::devices::keys::DeviceKeys;
 use crate::devices::{
     CentreWay, Door, EVENTS, Faults, NEWS, Outcomes, Owned, Parts, ReaderLamps, lights,
@@ -48,6 +50,8 @@ const HASHES_WAITING: usize = 16;
 struct State {
     attempts: HashMap<JobId, u32>,
     judge: Arc<Judge>,
+    disk: Arc<dyn Disk>,
+    database: Database,
     keys: Arc<Keys>,
     spool: Spool,
     ledger: Arc<Ledger>,
@@ -75,6 +79,7 @@ pub(crate) fn assemble(
         config.language,
         lights(&board, Arc::clone(&lamps))?,
     ));
+    let centre = Arc::new(open_centre(&config, &state, &clock, &panel)?);
     let counter = Counter::start(state.spool.clone()).map_err(StartError::Spawn)?;
     let targets = start_printers(&config, ports, &state, &counter, &panel, executor)?;
     let releases = Arc::new(Releases::new(
@@ -95,12 +100,14 @@ pub(crate) fn assemble(
         executor,
         lamps: &lamps,
     })?;
+    let way = CentreWay::default();
+    way.set(Arc::new(centre::Way(Arc::clone(&centre))));
     let door = Arc::new(Door {
         keys: Arc::clone(&state.keys),
         people: Arc::clone(&state.people),
         cache: Arc::clone(&state.cache),
         logins: Arc::clone(&state.logins),
-        centre: CentreWay::default(),
+        centre: way,
         clock: Arc::clone(&clock),
         executor: Arc::clone(executor),
         releases: Arc::clone(&releases),
@@ -121,6 +128,8 @@ pub(crate) fn assemble(
         cache,
         people: _,
         logins: _,
+        disk: _,
+        database: _,
         device_keys,
         faults,
         uuid,
@@ -138,11 +147,13 @@ pub(crate) fn assemble(
         cache,
         counter,
         panel,
+        centre,
         releases,
         door,
         incoming: Incoming::default(),
         shown_states: ShownStates::default(),
         devices,
+        fingers: Fingers::default(),
         device_keys,
         uuid,
         started_unix_ms,
@@ -204,7 +215,7 @@ fn open_state(config: &Config, board: &Board, clock: &Arc<dyn Clock>) -> Result<
     let faults = faults(&report, &outcome);
     let ledger = Arc::new(ledger);
     let purse = Purse::open(
-        disk,
+        Arc::clone(&disk),
         Arc::clone(&keys),
         Arc::clone(&ledger),
         Arc::clone(clock),
@@ -220,6 +231,8 @@ fn open_state(config: &Config, board: &Board, clock: &Arc<dyn Clock>) -> Result<
     Ok(State {
         attempts,
         judge,
+        disk,
+        database,
         keys,
         spool,
         ledger,
@@ -231,6 +244,28 @@ fn open_state(config: &Config, board: &Board, clock: &Arc<dyn Clock>) -> Result<
         faults,
         uuid,
     })
+}
+
+fn open_centre(
+    config: &Config,
+    state: &State,
+    clock: &Arc<dyn Clock>,
+    panel: &Arc<Panel>,
+) -> Result<Centre, StartError> {
+    let parts = centre::Parts {
+        url: config.centre.url.clone(),
+        name: config.announce.name.clone(),
+        clock: Arc::clone(clock),
+        disk: Arc::clone(&state.disk),
+        keys: Arc::clone(&state.keys),
+        database: state.database.clone(),
+        ledger: Arc::clone(&state.ledger),
+        spool: state.spool.clone(),
+        cache: Arc::clone(&state.cache),
+        purse: Arc::clone(&state.judge.purse),
+        panel: Arc::clone(panel),
+    };
+    Ok(Centre::open(parts)?)
 }
 
 /// What somebody should look at, one keyword each.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! What the box does by itself from time to time: erase jobs that nobody collected, and close the
-//! ones whose document never came.
+//! What the box does by itself from time to time: erase jobs that nobody collected, close the ones
+//! whose document never came, and load fingers into sensors.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use platen_model::{Chain, Job, JobState, JobStateReason, Moment};
 use platen_spool::SpoolError;
 
 use crate::clock::PLAUSIBLE_UNIX_MS;
+use crate::devices::fingers;
 use crate::node::Node;
 
 /// How often it looks.
@@ -21,6 +22,7 @@ pub(crate) async fn run(node: Arc<Node>) {
         smol::Timer::after(EVERY).await;
         give_up_incoming(&node).await;
         expire(&node).await;
+        fingers::fill(&node).await;
     }
 }
 
@@ -54,6 +56,7 @@ async fn expire(node: &Arc<Node>) {
     };
     for job in expired {
         log::info!(job:% = job.number; "job expired uncollected");
+        node.releases.judge().approvals.forget(job.id);
         let entry = Entry::Expired {
             job: job.id,
             number: job.number,

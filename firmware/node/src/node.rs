@@ -11,8 +11,10 @@ use platen_store::Keys;
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::centre::Centre;
 use crate::config::{Config, PrinterConfig};
 use crate::counting::Counter;
+use crate::devices::fingers::Fingers;
 use crate::devices::keys::DeviceKeys;
 use crate::devices::{Door, Owned};
 use crate::intake::incoming::Incoming;
@@ -39,11 +41,15 @@ pub(crate) struct Node {
     pub(crate) cache: Arc<Cache>,
     pub(crate) counter: Arc<Counter>,
     pub(crate) panel: Arc<Panel>,
+    /// The link to the site's centre.
+    pub(crate) centre: Arc<Centre>,
     pub(crate) releases: Arc<Releases>,
     pub(crate) door: Arc<Door>,
     pub(crate) incoming: Incoming,
     pub(crate) shown_states: ShownStates,
     pub(crate) devices: Owned,
+    /// Fingers in the sensors.
+    pub(crate) fingers: Fingers,
     /// Keys of cards and readers.
     pub(crate) device_keys: Arc<DeviceKeys>,
     /// `printer-uuid`, the same for the life of the box.
@@ -231,6 +237,7 @@ impl Node {
         if !self.spool.has_room() {
             modes.push("disk-full".to_owned());
         }
+        modes.extend(self.centre.modes());
         modes.extend(self.faults.iter().cloned());
         if modes.is_empty() {
             modes.push("ready".to_owned());

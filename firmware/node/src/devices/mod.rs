@@ -11,6 +11,7 @@ mod card;
 mod centre;
 pub(crate) mod check;
 mod faults;
+pub(crate) mod fingers;
 mod flood;
 pub(crate) mod keys;
 mod login;
@@ -138,7 +139,7 @@ impl Door {
     }
 
     /// What is shown goes back to rest after a while, unless something newer is shown.
-    fn rest_later(self: &Arc<Self>, turn: u64) {
+    pub(crate) fn rest_later(self: &Arc<Self>, turn: u64) {
         let door = Arc::clone(self);
         let rest = async move {
             smol::Timer::after(SHOW).await;

@@ -102,6 +102,16 @@ impl Owned {
         all
     }
 
+    /// The fingerprint sensors.
+    pub(crate) fn sensors(&self) -> &[FingerHandle] {
+        &self.sensors
+    }
+
+    /// The sensor of this name.
+    pub(crate) fn sensor(&self, name: &str) -> Option<&FingerHandle> {
+        self.sensors.iter().find(|sensor| sensor.name() == name)
+    }
+
     /// A driver's last steps, oldest first.
     pub(crate) fn ring(&self, name: &str) -> Option<Vec<String>> {
         let reader = self.readers.iter().find(|bus| bus.name() == name);

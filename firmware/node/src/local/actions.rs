@@ -10,7 +10,8 @@ use platen_model::local::{Simulated, Tap};
 use platen_model::{JobNumber, JobStateReason};
 use zeroize::Zeroizing;
 
-use super::{Answer, Refusal, json};
+use super::{Answer, Refusal, closing, json};
+use crate::centre::CentreError;
 use crate::devices::keys::DeviceKeysError;
 use crate::node::{CancelError, Node};
 
@@ -122,7 +123,17 @@ pub(super) async fn import_keys(node: &Arc<Node>, file: Vec<u8>) -> Answer {
     json(&imported.await.ok_or_else(closing)??)
 }
 
-fn closing() -> Refusal {
-    let message = "the box is shutting down";
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "closing", message)
+/// Takes the box out of its site.
+pub(super) async fn leave(node: &Arc<Node>) -> Answer {
+    let shared = Arc::clone(node);
+    let left = node.whatever_the_client_does(async move { shared.centre.leave().await });
+    match left.await.ok_or_else(closing)? {
+        Ok(()) => json(&node.centre.status()),
+        Err(CentreError::NoSite) => Err(Refusal::new(
+            StatusCode::CONFLICT,
+            "no-site",
+            CentreError::NoSite.to_string(),
+        )),
+        Err(error) => Err(Refusal::failed(&error)),
+    }
 }

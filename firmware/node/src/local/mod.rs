@@ -3,6 +3,8 @@
 //! mode (0660) says who may speak; everything here may therefore act on any job.
 
 mod actions;
+mod decisions;
+mod fingers;
 mod views;
 
 use std::sync::Arc;
@@ -87,8 +89,19 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Answer {
         (&Method::GET, ["v1", "verify"]) => views::verify(node).await,
         (&Method::GET, ["v1", "ring", device]) => views::ring(node, device),
         (&Method::POST, ["v1", "jobs", number, "cancel"]) => actions::cancel(node, number).await,
+        (&Method::GET, ["v1", "jobs", number, "explain"]) => {
+            decisions::explain(node, number, request.uri().query().unwrap_or_default()).await
+        }
+        (&Method::POST, ["v1", "jobs", number, "approve"]) => {
+            decisions::approve(node, number).await
+        }
+        (&Method::GET, ["v1", "fingers", "enrolment"]) => json(&node.fingers.progress()),
+        (&Method::POST, ["v1", "fingers", "enrol"]) => {
+            fingers::enrol(node, &read(node, request).await?)
+        }
         (&Method::POST, ["v1", "tap"]) => actions::tap(node, &read(node, request).await?).await,
         (&Method::POST, ["v1", "sim"]) => actions::simulate(node, &read(node, request).await?),
+        (&Method::POST, ["v1", "centre", "leave"]) => actions::leave(node).await,
         (&Method::GET, ["v1", "device-keys"]) => json(&node.device_keys.facts()),
         (&Method::POST, ["v1", "device-keys", "import"]) => {
             actions::import_keys(node, read(node, request).await?).await
@@ -98,6 +111,11 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Answer {
         }
         _ => Err(Refusal::not_found(format!("there is no {path} here"))),
     }
+}
+
+fn closing() -> Refusal {
+    let message = "the box is shutting down";
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "closing", message)
 }
 
 async fn read(node: &Node, request: Request<Incoming>) -> Result<Vec<u8>, Refusal> {

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use hyper::StatusCode;
-use platen_model::local::{CentreStatus, JobEntry, Status, VerifyReport};
+use platen_model::local::{JobEntry, Status, VerifyReport};
 use platen_model::{Chain, Job, JobNumber, JobState};
 use platen_spool::Which;
 use serde::Serialize;
@@ -39,7 +39,7 @@ pub(super) fn status(node: &Node) -> Answer {
             .collect(),
         devices: node.devices.report(),
         queue_uri: node.queue_uri(),
-        centre: CentreStatus::default(),
+        centre: node.centre.status(),
     })
 }
 

@@ -2,7 +2,7 @@
 //! The panel's words of a login: what is asked, and why somebody is not let in. Each says what to do.
 
 use platen_auth::session::QuestionKind;
-use platen_hal::PanelSignal;
+use platen_hal::{EnrolStep, PanelSignal};
 use platen_model::{Denied, Method};
 
 use super::words::pick;
@@ -70,6 +70,45 @@ pub(super) fn mistyped(language: Language) -> &'static str {
 /// The card was bound just now.
 pub(super) fn bound(language: Language) -> &'static str {
     pick(language, "The card is yours now.", "此卡已绑定。")
+}
+
+/// What to do next with the finger that is taken.
+pub(super) fn finger_step(language: Language, step: EnrolStep) -> String {
+    match (step, language) {
+        (EnrolStep::Touch { left: 0 }, Language::En) => "Lay the finger down.".to_owned(),
+        (EnrolStep::Touch { left: 0 }, Language::Zh) => "请按手指。".to_owned(),
+        (EnrolStep::Touch { left }, Language::En) => {
+            format!("Lay the finger down; {left} more after this.")
+        }
+        (EnrolStep::Touch { left }, Language::Zh) => format!("请按手指，还需 {left} 次。"),
+        (EnrolStep::Lift, _) => pick(language, "Lift the finger.", "请抬起手指。").to_owned(),
+        (EnrolStep::Again, _) => {
+            let (en, zh) = (
+                "That touch was too poor. Lay the finger down once more.",
+                "指纹不清晰，请再按一次。",
+            );
+            pick(language, en, zh).to_owned()
+        }
+        (EnrolStep::Stored, _) => finger_stored(language).to_owned(),
+    }
+}
+
+/// The finger is taken.
+pub(super) fn finger_stored(language: Language) -> &'static str {
+    pick(
+        language,
+        "The finger is taken. It opens this box once the centre has confirmed it.",
+        "指纹已录入，经中央服务器确认后即可使用。",
+    )
+}
+
+/// The finger is not taken.
+pub(super) fn finger_failed(language: Language) -> &'static str {
+    pick(
+        language,
+        "The finger was not taken. Begin again.",
+        "指纹录入失败，请重新开始。",
+    )
 }
 
 /// Why nobody is let in. `None` where the signal's own sentence says it.

@@ -8,7 +8,7 @@ mod words;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use platen_auth::session::QuestionKind;
-use platen_hal::PanelSignal;
+use platen_hal::{EnrolStep, PanelSignal};
 use platen_model::{Denied, Method, Reason};
 
 use crate::config::Language;
@@ -23,6 +23,8 @@ pub(crate) struct Panel {
     language: Language,
     lights: ShowLights,
     shown: Mutex<Shown>,
+    /// Said beside the sentence of an idle panel.
+    notice: Mutex<Option<String>>,
 }
 
 /// What is shown now.
@@ -47,6 +49,7 @@ impl Panel {
             language,
             lights,
             shown: Mutex::new(shown),
+            notice: Mutex::default(),
         }
     }
 
@@ -54,11 +57,31 @@ impl Panel {
     /// Returns the turn, for [`Panel::rest`].
     pub(crate) fn show(&self, signal: PanelSignal, more: Option<&str>) -> Shown {
         let mut text = words::sentence(self.language, signal).to_owned();
-        if let Some(more) = more {
+        let notice = match signal {
+            PanelSignal::Idle => self.notice_lock().clone(),
+            _ => None,
+        };
+        for more in more.iter().copied().chain(notice.as_deref()) {
             text.push(' ');
             text.push_str(more);
         }
         self.put(signal, text)
+    }
+
+    /// The code by which the box is enrolled is shown while the panel is idle; `None`: no more.
+    pub(crate) fn notice(&self, code: Option<&str>) {
+        let notice = code.map(|code| words::code(self.language, code));
+        {
+            let mut now = self.notice_lock();
+            if *now == notice {
+                return;
+            }
+            *now = notice;
+        }
+        let shown = self.shown();
+        if shown.signal == PanelSignal::Idle {
+            self.rest(shown.turn, PanelSignal::Idle);
+        }
     }
 
     /// Shows `signal` with another sentence than its own.
@@ -146,6 +169,21 @@ impl Panel {
         login::bound(self.language)
     }
 
+    /// What to do next with the finger that is taken, in the panel's language.
+    pub(crate) fn finger_step_words(&self, step: EnrolStep) -> String {
+        login::finger_step(self.language, step)
+    }
+
+    /// That the finger is taken, in the panel's language.
+    pub(crate) fn finger_stored_words(&self) -> &'static str {
+        login::finger_stored(self.language)
+    }
+
+    /// That the finger is not taken, in the panel's language.
+    pub(crate) fn finger_failed_words(&self) -> &'static str {
+        login::finger_failed(self.language)
+    }
+
     /// Why nobody is let in: the signal, and a sentence in the place of its own.
     pub(crate) fn denied_words(
         &self,
@@ -153,6 +191,10 @@ impl Panel {
         reason: Denied,
     ) -> (PanelSignal, Option<&'static str>) {
         login::denied(self.language, method, reason)
+    }
+
+    fn notice_lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.notice.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Shown> {
@@ -163,6 +205,21 @@ impl Panel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_idle_panel_shows_the_code_and_no_other() {
+        let panel = Panel::new(Language::En, Box::new(|_| ()));
+        panel.notice(Some("BCDF-GHJK"));
+        assert!(panel.shown().text.contains("BCDF-GHJK"));
+        let accepted = panel.show(PanelSignal::Accepted, None);
+        assert!(!accepted.text.contains("BCDF"));
+        panel.notice(Some("LMNP-QRST"));
+        assert_eq!(panel.shown().signal, PanelSignal::Accepted);
+        panel.rest(accepted.turn, PanelSignal::Idle);
+        assert!(panel.shown().text.contains("LMNP-QRST"));
+        panel.notice(None);
+        assert!(!panel.shown().text.contains("LMNP"));
+    }
 
     #[test]
     fn a_newer_signal_is_not_reset_by_an_older_turn() {

@@ -51,6 +51,14 @@ pub(super) fn jobs(language: Language, jobs: usize) -> String {
     }
 }
 
+/// For the administrator who makes the box part of a site.
+pub(super) fn code(language: Language, code: &str) -> String {
+    match language {
+        Language::En => format!("For the administrator: enter {code} in the console."),
+        Language::Zh => format!("管理员：请在管理控制台输入 {code}。"),
+    }
+}
+
 /// Nothing is released without its record.
 pub(super) fn journal(language: Language) -> &'static str {
     pick(

@@ -269,7 +269,7 @@ fn as_waiting(job: &Job) -> Job {
 }
 
 /// Somebody in no group, who may have this one name's jobs.
-fn nobody(owner: OwnerKey) -> Identity {
+pub(crate) fn nobody(owner: OwnerKey) -> Identity {
     Identity {
         user: UserId(Uuid::nil()),
         name: String::new(),

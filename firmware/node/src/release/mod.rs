@@ -21,7 +21,7 @@ mod target;
 mod worker;
 
 pub(crate) use approvals::Approvals;
-pub(crate) use judge::{Case, Judge};
+pub(crate) use judge::{Case, Judge, nobody};
 pub(crate) use recover::{RecoverError, recover, resume_push_jobs};
 pub(crate) use site::{Site, SiteTerms};
 pub(crate) use tap::{Queued, Releases, Tapped, Wish};

@@ -20,6 +20,14 @@ usage: platenctl [--json] [--socket PATH] COMMAND
   tap UID                 hold a simulated card to the simulated reader (board 'sim')
   sim WORDS...            drive simulated parts: cards, fingers, keys, broken wires ('sim help')
   phone                   the code that a phone reads to log in at this box, as a QR code
+  enrol                   show the code that makes this box part of a site, until it is typed there
+  leave                   take this box out of its site
+  policy explain JOB      why a job is or is not released, question by question; with
+                          [--user LOGIN] for somebody else, [--printer NAME] at another printer
+  approve JOB...          agree to jobs that a rule holds; their owners' next tap releases them
+  finger enrol USER SENSOR  take a finger of USER on a sensor of the box
+  finger NUMBER|none      touch the simulated sensor with a finger (board 'sim')
+  phone                   the code that a phone reads to log in at the panel
   users import FILE.csv   add or change users and cards; columns: user,name,card,aliases,active
   journal [FROM]          entries of the journal, one JSON object a line, from a sequence number on
   verify                  check the journal's hash chain and every sealed document
@@ -56,7 +64,13 @@ pub(crate) enum Command {
     Jobs { all: bool },
     Cancel { numbers: Vec<u32> },
     Tap { uid: String },
+    Explain(Question),
+    Approve { numbers: Vec<u32> },
+    EnrolFinger { user: String, sensor: String },
     Phone,
+    Phone,
+    Enrol,
+    Leave,
     Simulate { line: String },
     ImportUsers { file: PathBuf },
     Journal { from: u64 },
@@ -68,16 +82,29 @@ pub(crate) enum Command {
     ShowKeys,
 }
 
+/// Which decision is to be explained.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) job: u32,
+    /// In the place of the job's owner.
+    pub(crate) user: Option<String>,
+    /// In the place of the job's own printer.
+    pub(crate) printer: Option<String>,
+}
+
 impl Call {
     pub(crate) fn parse(mut parser: Parser) -> Result<Self, Error> {
         let mut json = false;
         let mut all = false;
+        let (mut user, mut printer) = (None, None);
         let mut socket = std::env::var_os("PLATEN_SOCKET").map(PathBuf::from);
         let mut words: Vec<OsString> = Vec::new();
         while let Some(arg) = parser.next()? {
             match arg {
                 Long("json") => json = true,
                 Long("all") => all = true,
+                Long("user") => user = Some(parser.value()?.string()?),
+                Long("printer") => printer = Some(parser.value()?.string()?),
                 Long("socket") => socket = Some(parser.value()?.into()),
                 Short('h') | Long("help") => words.insert(0, "help".into()),
                 Short('V') | Long("version") => words.insert(0, "version".into()),
@@ -95,10 +122,19 @@ impl Call {
             }
         }
         let socket = socket.unwrap_or_else(|| "/run/platen/node.sock".into());
+        let mut command = command(words, all)?;
+        match &mut command {
+            Command::Explain(question) => (question.user, question.printer) = (user, printer),
+            Command::Help | Command::Version => {}
+            _ if user.is_some() || printer.is_some() => {
+                return Err("--user and --printer are for 'policy explain'".into());
+            }
+            _ => {}
+        }
         Ok(Self {
             json,
             socket,
-            command: command(words, all)?,
+            command,
         })
     }
 }
@@ -112,6 +148,8 @@ fn command(words: Vec<OsString>, all: bool) -> Result<Command, Error> {
         "status" => Command::Status,
         "jobs" => Command::Jobs { all },
         "phone" => Command::Phone,
+        "enrol" => Command::Enrol,
+        "leave" => Command::Leave,
         "verify" => Command::Verify,
         "tap" => Command::Tap {
             uid: words.next().ok_or("tap needs a UID")?.string()?,
@@ -131,6 +169,19 @@ fn command(words: Vec<OsString>, all: bool) -> Result<Command, Error> {
         "journal" => Command::Journal {
             from: words.next().map_or(Ok(1), |w| w.parse())?,
         },
+        "policy" => match words.next().map(ValueExt::string).transpose()?.as_deref() {
+            Some("explain") => Command::Explain(Question {
+                job: words.next().ok_or("policy explain needs a job number")?.parse()?,
+                user: None,
+                printer: None,
+            }),
+            _ => return Err("policy: only 'policy explain JOB' is known".into()),
+        },
+        "approve" => Command::Approve {
+            numbers: numbers(&mut words)?,
+        },
+        "finger" => finger(&mut words)?,
+        "phone" => Command::Phone,
         "cancel" => Command::Cancel {
             numbers: numbers(&mut words)?,
         },
@@ -165,6 +216,20 @@ fn command(words: Vec<OsString>, all: bool) -> Result<Command, Error> {
         None => Ok(command),
         Some(extra) => Err(format!("'{}' is one word too many", extra.display()).into()),
     }
+}
+
+/// A finger that is taken, or one that the simulated sensor feels.
+fn finger(words: &mut impl Iterator<Item = OsString>) -> Result<Command, Error> {
+    let what = words.next().ok_or("finger needs 'enrol USER SENSOR' or a finger")?;
+    let what = what.string()?;
+    if what != "enrol" {
+        let line = format!("finger {what}");
+        return Ok(Command::Simulate { line });
+    }
+    Ok(Command::EnrolFinger {
+        user: words.next().ok_or("finger enrol needs a login name")?.string()?,
+        sensor: words.next().ok_or("finger enrol needs a sensor")?.string()?,
+    })
 }
 
 fn numbers(words: &mut impl Iterator<Item = OsString>) -> Result<Vec<u32>, Error> {
@@ -221,6 +286,28 @@ mod tests {
     }
 
     #[test]
+    fn a_decision_is_explained_for_somebody_else_and_at_another_printer() {
+        let call = parse("policy explain 7 --user ann --printer hall").unwrap();
+        let Command::Explain(question) = call.command else {
+            panic!("a question");
+        };
+        assert_eq!((question.job, question.user.as_deref()), (7, Some("ann")));
+        assert_eq!(question.printer.as_deref(), Some("hall"));
+        for line in ["policy", "policy explain", "policy explain x", "jobs --user ann"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_finger_is_taken_or_felt() {
+        let taken = parse("finger enrol ann thumb").unwrap().command;
+        assert!(matches!(taken, Command::EnrolFinger { user, sensor } if (user.as_str(), sensor.as_str()) == ("ann", "thumb")));
+        let felt = parse("finger 3").unwrap().command;
+        assert!(matches!(felt, Command::Simulate { line } if line == "finger 3"));
+        assert!(parse("finger enrol ann").is_err());
+    }
+
+    #[test]
     fn a_missing_or_extra_word_is_a_usage_error() {
         for line in [
             "",
@@ -228,6 +315,7 @@ mod tests {
             "count",
             "cancel x",
             "status now",
+            "enrol me",
             "users",
             "board",
             "board check a b",

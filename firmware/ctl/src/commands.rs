@@ -2,19 +2,29 @@
 //! Commands that ask the daemon.
 
 use std::path::Path;
+use std::time::Duration;
+use std::time::Duration;
 
 use platen_model::local::{
-    DeviceKeyFacts, ImportReport, JobEntry, PhoneCodeShown, Simulated, Status, Tap, TapResult,
-    VerifyReport,
+    CentreStatus, DeviceKeyFacts, ImportReport, JobEntry, PhoneCodeShown, Simulated, Status, Tap,
+    TapResult, VerifyReport,
 };
 use platen_net::{LocalClient, LocalError};
+use platen_wire::form::encode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use smol::Timer;
 use thiserror::Error;
 
 use crate::Done;
-use crate::args::{Call, Command};
+use crate::args::{Call, Command, Question};
 use crate::show;
+
+/// How often a command that waits looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// How often the progress of a finger is asked for.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -34,6 +44,11 @@ pub(crate) enum CommandError {
     },
     #[error("the parts were not tried: {0}")]
     Board(String),
+    #[error(
+        "this box has no centre: set url = \"https://host:8445\" under [centre] in node.toml and \
+         start platend again"
+    )]
+    NoCentre,
 }
 
 impl CommandError {
@@ -60,6 +75,13 @@ pub(crate) fn run(command: &Command, call: &Call) -> Outcome {
                 let code: PhoneCodeShown = client.get("/v1/phone-code").await?;
                 tell(call, &code, show::phone)
             }
+            Command::Enrol => enrol(&client, call).await,
+            Command::Leave => {
+                let status: CentreStatus = ask(&client, "/v1/centre/leave").await?;
+                tell(call, &status, |_| {
+                    println!("this box is part of no site now")
+                })
+            }
             Command::Jobs { all } => jobs(&client, call, *all).await,
             Command::Tap { uid } => {
                 let result: TapResult = client.post("/v1/tap", &Tap { uid: uid.clone() }).await?;
@@ -71,6 +93,13 @@ pub(crate) fn run(command: &Command, call: &Call) -> Outcome {
                 tell(call, &answer, |answer| {
                     println!("{}", answer.text.trim_end())
                 })
+            }
+            Command::Explain(question) => explain(&client, call, question).await,
+            Command::Approve { numbers } => approve(&client, numbers).await,
+            Command::EnrolFinger { user, sensor } => enrol(&client, user, sensor).await,
+            Command::Phone => {
+                let code: PhoneCodeShown = client.get("/v1/phone-code").await?;
+                tell(call, &code, show::phone_code)
             }
             Command::Cancel { numbers } => cancel(&client, numbers).await,
             Command::ImportUsers { file } => import(&client, call, file).await,
@@ -104,6 +133,27 @@ fn tell<T: Serialize>(call: &Call, answer: &T, as_text: impl Fn(&T)) -> Outcome 
         as_text(answer);
     }
     Ok(Done::Well)
+}
+
+/// Shows each code until the box is part of a site.
+async fn enrol(client: &LocalClient, call: &Call) -> Outcome {
+    let mut shown = None;
+    loop {
+        let status: Status = client.get("/v1/status").await?;
+        let centre = status.centre;
+        if centre.url.is_none() {
+            return Err(CommandError::NoCentre);
+        }
+        if centre.site.is_some() {
+            return tell(call, &centre, show::centre);
+        }
+        let now = (centre.code.clone(), centre.last_error.clone());
+        if shown.as_ref() != Some(&now) {
+            tell(call, &centre, show::centre)?;
+            shown = Some(now);
+        }
+        Timer::after(LOOK_AGAIN).await;
+    }
 }
 
 async fn jobs(client: &LocalClient, call: &Call, all: bool) -> Outcome {
@@ -148,6 +198,55 @@ async fn cancel(client: &LocalClient, numbers: &[u32]) -> Outcome {
         }
     }
     Ok(done)
+}
+
+async fn explain(client: &LocalClient, call: &Call, question: &Question) -> Outcome {
+    let fields = [("user", &question.user), ("printer", &question.printer)];
+    let fields = fields.iter().filter_map(|(name, value)| {
+        let value = value.as_deref()?;
+        Some(format!("{name}={}", encode(value)))
+    });
+    let query = fields.collect::<Vec<_>>().join("&");
+    let path = format!("/v1/jobs/{}/explain?{query}", question.job);
+    let explained: Explained = client.get(&path).await?;
+    tell(call, &explained, show::explained)
+}
+
+async fn approve(client: &LocalClient, numbers: &[u32]) -> Outcome {
+    let mut done = Done::Well;
+    for number in numbers {
+        match ask::<serde_json::Value>(client, &format!("/v1/jobs/{number}/approve")).await {
+            Ok(_) => println!("approved job {number}; its owner's next tap releases it"),
+            Err(error) if error.is_unreachable() => return Err(error.into()),
+            Err(error) => {
+                eprintln!("job {number}: {error}");
+                done = Done::WithFaults;
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// Takes a finger, and tells each step as the sensor does.
+async fn enrol(client: &LocalClient, user: &str, sensor: &str) -> Outcome {
+    let asked = FingerEnrol {
+        user: user.to_owned(),
+        sensor: sensor.to_owned(),
+    };
+    let mut told = String::new();
+    let mut progress: FingerProgress = client.post("/v1/fingers/enrol", &asked).await?;
+    loop {
+        if progress.text != told {
+            println!("{}", progress.text);
+            told.clone_from(&progress.text);
+        }
+        if progress.ended {
+            let done = if progress.stored { Done::Well } else { Done::WithFaults };
+            return Ok(done);
+        }
+        smol::Timer::after(LOOK_AGAIN).await;
+        progress = client.get("/v1/fingers/enrolment").await?;
+    }
 }
 
 async fn ask<T: DeserializeOwned>(client: &LocalClient, path: &str) -> Result<T, LocalError> {

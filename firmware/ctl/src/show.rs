@@ -2,7 +2,8 @@
 //! Answers as text for people, or as JSON, one object a line.
 
 use platen_model::local::{
-    DeviceKeyFacts, ImportReport, JobEntry, PhoneCodeShown, Status, TapResult, VerifyReport,
+    CentreStatus, DeviceKeyFacts, ImportReport, JobEntry, PhoneCodeShown, Status, TapResult,
+    VerifyReport,
 };
 use serde::Serialize;
 
@@ -26,6 +27,9 @@ pub(crate) fn status(status: &Status) {
         "{} held jobs · {} users · {} cards · journal at {}",
         status.held_jobs, status.users, status.cards, status.ledger_sequence
     );
+    if status.centre.url.is_some() || status.centre.site.is_some() {
+        centre(&status.centre);
+    }
     for printer in &status.printers {
         let reasons = if printer.reasons.is_empty() {
             String::new()
@@ -44,6 +48,62 @@ pub(crate) fn status(status: &Status) {
             "device {} ({}, {}): {}{cause}",
             device.name, device.part, device.place, device.state
         );
+    }
+}
+
+/// `centre: offline, cache 12 min old, 3 entries to send`, and what belongs to it.
+pub(crate) fn centre(centre: &CentreStatus) {
+    println!("centre: {}", centre_words(centre));
+    if let Some(site) = &centre.site_name {
+        println!("  site {site} at {}", centre.url.as_deref().unwrap_or("-"));
+    }
+    for alert in &centre.alerts {
+        println!("  look at this: {alert}");
+    }
+    if let Some(error) = &centre.last_error {
+        println!("  {error}");
+    }
+}
+
+fn centre_words(centre: &CentreStatus) -> String {
+    let mut words = vec![match &centre.code {
+        Some(code) => format!("waiting for the code {code} to be typed there"),
+        None => centre.state.keyword().to_owned(),
+    }];
+    if centre.site.is_none() {
+        return words.remove(0);
+    }
+    words.push(match centre.cache_age_s {
+        Some(age_s) => format!("cache {} old", span(age_s)),
+        None => "no cache yet".to_owned(),
+    });
+    words.push(match centre.backlog {
+        0 => "nothing to send".to_owned(),
+        1 => "1 entry to send".to_owned(),
+        entries => format!("{entries} entries to send"),
+    });
+    if centre.revision < centre.latest {
+        let behind = centre.latest - centre.revision;
+        words.push(format!("{behind} changes to fetch"));
+    }
+    if let Some(skew_ms) = centre.clock_skew_ms.filter(|ms| ms.abs() >= 60_000) {
+        let seconds = skew_ms.unsigned_abs() / 1000;
+        let way = if skew_ms > 0 { "behind" } else { "ahead of" };
+        words.push(format!(
+            "this clock is {} {way} the centre's",
+            span(seconds)
+        ));
+    }
+    words.join(", ")
+}
+
+/// A time in the largest unit that it has two of.
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
     }
 }
 
@@ -76,6 +136,38 @@ fn word(value: &impl Serialize) -> String {
         .ok()
         .and_then(|value| value.as_str().map(str::to_owned))
         .unwrap_or_default()
+}
+
+/// A decision, one question a line.
+pub(crate) fn explained(explained: &Explained) {
+    let user = explained.user.as_deref().unwrap_or("somebody unknown");
+    println!("job {} for {user} at {}", explained.job, explained.printer);
+    for verdict in &explained.verdicts {
+        println!("{:<9} {:<8} {}", verdict.check, verdict.answer, verdict.sentence);
+    }
+    for text in &explained.says {
+        println!("the person is told: {text}");
+    }
+}
+
+/// A QR code, two rows a line, dark on light as cameras want it.
+pub(crate) fn phone_code(code: &PhoneCodeShown) {
+    let side = code.rows.len();
+    let dark = |row: usize, column: usize| {
+        let row = code.rows.get(row.wrapping_sub(BORDER));
+        row.and_then(|row| row.as_bytes().get(column.wrapping_sub(BORDER))) == Some(&b'#')
+    };
+    for row in (0..side + 2 * BORDER).step_by(2) {
+        let pair = |column| match (dark(row, column), dark(row + 1, column)) {
+            (false, false) => '█',
+            (false, true) => '▀',
+            (true, false) => '▄',
+            (true, true) => ' ',
+        };
+        println!("{}", (0..side + 2 * BORDER).map(pair).collect::<String>());
+    }
+    println!("{}", code.url);
+    println!("good for {} s", code.left_s);
 }
 
 pub(crate) fn tap(result: &TapResult) {
@@ -149,5 +241,35 @@ pub(crate) fn verify(report: &VerifyReport) {
     }
     if report.faults.is_empty() {
         println!("all is well");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use platen_model::local::CentreState;
+
+    use super::*;
+
+    #[test]
+    fn the_centre_stands_in_one_line() {
+        let mut centre = CentreStatus {
+            url: Some("https://a:8445".to_owned()),
+            state: CentreState::WaitingForCode,
+            code: Some("BCDF-GHJK".to_owned()),
+            ..CentreStatus::default()
+        };
+        let words = centre_words(&centre);
+        assert_eq!(words, "waiting for the code BCDF-GHJK to be typed there");
+        (centre.code, centre.state) = (None, CentreState::Offline);
+        centre.site = serde_json::from_str("\"6ba7b810-9dad-11d1-80b4-00c04fd430c8\"").ok();
+        (centre.cache_age_s, centre.backlog) = (Some(12 * 60 + 5), 3);
+        let words = centre_words(&centre);
+        assert_eq!(words, "offline, cache 12 min old, 3 entries to send");
+        (centre.backlog, centre.latest) = (0, 7);
+        centre.clock_skew_ms = Some(-7_200_000);
+        let words = centre_words(&centre);
+        assert!(words.ends_with(
+            "nothing to send, 7 changes to fetch, this clock is 2 h ahead of the centre's"
+        ));
     }
 }

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use platen_net::NAME_MAX;
+use platen_net::{HttpsClient, HttpsOptions, NAME_MAX};
 use platen_wire::snmp::COMMUNITY_OCTETS_MAX;
 use serde::Deserialize;
 use thiserror::Error;
@@ -38,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) spool: SpoolConfig,
     #[serde(default)]
     pub(crate) cards: CardsConfig,
+    #[serde(default)]
+    pub(crate) centre: CentreConfig,
     #[serde(default)]
     pub(crate) rules: RulesConfig,
     /// Target printers; a tap releases to the first.
@@ -163,6 +165,15 @@ impl Default for SpoolConfig {
             reserve_mib: 32,
         }
     }
+}
+
+/// `[centre]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CentreConfig {
+    /// Where the site's centre takes its boxes, such as `https://print.example.org:8445`; without it
+    /// the box is on its own.
+    pub(crate) url: Option<String>,
 }
 
 /// `[cards]`
@@ -368,6 +379,14 @@ impl Config {
         if let Some((key, problem)) = self.web.as_ref().and_then(WebConfig::problem) {
             return fault(key, problem);
         }
+        if let Some(url) = &self.centre.url
+            && HttpsClient::new(url, HttpsOptions::default()).is_err()
+        {
+            return fault(
+                "centre.url",
+                "write it as https://host:8445, with the name or address of the centre",
+            );
+        }
         if self.announce.name.is_empty() || self.announce.name.len() > NAME_MAX {
             return fault(
                 "announce.name",
@@ -511,6 +530,18 @@ mod tests {
         ] {
             let error = parse(&format!("[web]\n{wrong}\n{PRINTER}")).unwrap_err();
             assert!(error.to_string().contains(key), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_centre_is_reached_by_https_alone() {
+        let config = parse(&format!("{PRINTER}[centre]\nurl = \"https://a:8445\"\n")).unwrap();
+        assert_eq!(config.centre.url.as_deref(), Some("https://a:8445"));
+        assert!(parse(PRINTER).unwrap().centre.url.is_none());
+        for wrong in ["http://a:8445", "a:8445", "", "https://a b"] {
+            let text = format!("{PRINTER}[centre]\nurl = \"{wrong}\"\n");
+            let error = parse(&text).unwrap_err().to_string();
+            assert!(error.contains("centre.url"), "{error}");
         }
     }
 

@@ -2,11 +2,12 @@
 //! `platend`, the daemon of the box: takes jobs, holds them sealed, releases them to their owners.
 //!
 //! The folders are the stations of a job: `intake` (clients), `devices` (readers), `release`
-//! (printers), with `panel` (what people see), `web` (the box's own page), `local` (platenctl,
-//! kiosk) and `counting` beside them. `assemble` puts them together, `start` is the daemon's life, `maintenance`
-//! looks after the jobs.
+//! (printers), with `centre` (the link to the site), `panel` (what people see), `web` (the box's own
+//! page), `local` (platenctl, kiosk) and `counting` beside them. `assemble` puts them together, `start`
+//! is the daemon's life, `maintenance` looks after the jobs.
 
 mod assemble;
+mod centre;
 mod clock;
 mod config;
 mod counting;

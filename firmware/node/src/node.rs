@@ -161,7 +161,7 @@ impl Node {
         let listens = self
             .listens_at
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+            .unwrap_or_else(PoisonError::into_inner);
         listens.map_or_else(
             || "localhost".to_owned(),
             |address| format!("localhost:{}", address.port()),

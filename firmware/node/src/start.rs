@@ -24,6 +24,7 @@ use smol::stream::StreamExt as _;
 use thiserror::Error;
 
 use crate::assemble::assemble;
+use crate::centre::CentreError;
 use crate::config::{Config, ConfigError, Interfaces};
 use crate::devices::keys::DeviceKeysError;
 use crate::node::Node;
@@ -82,6 +83,8 @@ pub(crate) enum StartError {
     Phones(#[from] PhoneError),
     #[error("the web page can't be opened")]
     Web(#[from] NoRandom),
+    #[error("the link to the centre can't be set up")]
+    Centre(#[from] CentreError),
     #[error("spool and journal can't be brought together")]
     Recover(#[from] RecoverError),
     #[error("the TLS certificate can't be used")]
@@ -131,6 +134,7 @@ pub(crate) fn run(path: &Path) -> Result<(), StartError> {
     let watch = Arc::clone(&node.door).watch(events);
     spawn("door", move || smol::block_on(watch))?;
     executor.spawn(maintenance::run(Arc::clone(&node))).detach();
+    executor.spawn(Arc::clone(&node.centre).run()).detach();
     let (_end, ending) = smol::channel::bounded::<()>(1);
     help_out(Arc::clone(&executor), ending)?;
     smol::block_on(executor.run(async {

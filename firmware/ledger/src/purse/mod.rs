@@ -209,6 +209,19 @@ impl Purse {
         self.close_what_can_be();
     }
 
+    /// Gives every lease back, as [`Purse::close`] does: the centre gives them anew, by another order of
+    /// its directory. Blocks.
+    pub fn close_all(&self) {
+        self.slices().recall_all();
+        self.close_what_can_be();
+    }
+
+    /// Whether there is no lease, not even one that is being closed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slices().is_empty()
+    }
+
     /// Counts every lease as spent whole and closes it: what was spent on them is not known, as on
     /// a box whose journal was put back from a backup. Blocks.
     pub fn distrust(&self) {

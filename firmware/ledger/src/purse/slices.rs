@@ -188,6 +188,16 @@ impl Slices {
         }
     }
 
+    pub(super) fn recall_all(&mut self) {
+        for slice in self.held.values_mut() {
+            slice.recalled = true;
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     pub(super) fn spend_all(&mut self) {
         for slice in self.held.values_mut() {
             slice.spent = slice.lease.amount;

@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The box's link to its centre: it becomes part of a site, sends its journal and its jobs, fetches
+//! the directory and leases, and asks who somebody is. All of it in the background: nobody at the box
+//! waits for the centre but a login, for two seconds at most. The state machines are
+//! [`platen_sync::node`]'s; here are the loops, the files and the network.
+
+mod enrol;
+mod line;
+mod login;
+mod member;
+mod notices;
+mod pull;
+mod push;
+mod renew;
+mod standing;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use platen_auth::Cache;
+use platen_ledger::{Entry, Ledger, LedgerError, Purse, PurseError};
+use platen_model::local::{CentreState, CentreStatus};
+use platen_model::{Chain, Clock, Moment, NodeId, SiteId};
+use platen_net::HttpsClient;
+use platen_spool::Spool;
+use platen_store::seal::random_bytes;
+use platen_store::{Database, DatabaseError, Disk, Keys, Table};
+use platen_sync::message::{LeaseNews, RefusalCode};
+use platen_sync::node::breaker::Breaker;
+use smol::channel::{Receiver, Sender, bounded};
+use thiserror::Error;
+
+use crate::panel::Panel;
+use line::LineError;
+pub(crate) use login::Way;
+use member::Member;
+use member::MemberError;
+use push::Saved;
+use standing::Standing;
+
+/// What the link works with.
+pub(crate) struct Parts {
+    /// Where the centre is, if there is one.
+    pub(crate) url: Option<String>,
+    /// The box's name, as it announces itself.
+    pub(crate) name: String,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) database: Database,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) spool: Spool,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) purse: Arc<Purse>,
+    pub(crate) panel: Arc<Panel>,
+}
+
+/// The box's link to its centre.
+pub(crate) struct Centre {
+    parts: Parts,
+    node: NodeId,
+    joined: RwLock<Option<Arc<Joined>>>,
+    standing: Standing,
+    breaker: Mutex<Breaker>,
+    saved: Table<Saved>,
+    /// Held while the box's part in the site, its copy of the directory or its leases change: none of
+    /// it outlives the box's leaving.
+    changing: Mutex<()>,
+    push_now: Signal,
+    pull_now: Signal,
+    renew_now: Signal,
+    moved: Signal,
+}
+
+/// The box's part in a site, and the way to its centre.
+struct Joined {
+    member: Member,
+    client: Option<HttpsClient>,
+}
+
+/// Why something between the box and its site did not work.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(crate) enum CentreError {
+    #[error(transparent)]
+    Member(#[from] MemberError),
+    #[error("the journal takes nothing")]
+    Ledger(#[from] LedgerError),
+    #[error("the index can't be read or written")]
+    Database(#[from] DatabaseError),
+    #[error("the leases can't be kept")]
+    Purse(#[from] PurseError),
+    #[error("this box is part of no site")]
+    NoSite,
+}
+
+impl Centre {
+    /// Reads what makes the box part of a site. Blocks.
+    ///
+    /// # Errors
+    /// [`CentreError`].
+    pub(crate) fn open(parts: Parts) -> Result<Self, CentreError> {
+        let saved = parts.database.table("centre")?;
+        let member = Member::read(&*parts.disk, &parts.keys)?;
+        let centre = Self {
+            node: NodeId(parts.keys.box_uuid()),
+            joined: RwLock::default(),
+            standing: Standing::default(),
+            breaker: Mutex::new(Breaker::open()),
+            saved,
+            changing: Mutex::default(),
+            push_now: Signal::default(),
+            pull_now: Signal::default(),
+            renew_now: Signal::default(),
+            moved: Signal::default(),
+            parts,
+        };
+        match member {
+            Some(member) => centre.take_up(member),
+            None => centre.forget_site()?,
+        }
+        centre.drop_copy_if_revoked()?;
+        Ok(centre)
+    }
+
+    /// Keeps the link for as long as the daemon runs.
+    pub(crate) async fn run(self: Arc<Self>) {
+        loop {
+            // Whoever makes the box join or leave ends the loops of before.
+            let moved = self.moved.wait();
+            match (self.joined(), self.parts.url.clone()) {
+                (Some(_), Some(_)) => smol::future::or(self.talk(), moved).await,
+                (None, Some(url)) => smol::future::or(self.enrol(&url), moved).await,
+                (_, None) => moved.await,
+            }
+        }
+    }
+
+    /// The site that the box is part of.
+    pub(crate) fn site(&self) -> Option<SiteId> {
+        self.joined().map(|joined| joined.member.site)
+    }
+
+    /// Whether the centre has taken the box out of its site: it has no copy of the directory then.
+    fn is_revoked(&self) -> bool {
+        self.joined().is_some_and(|joined| joined.member.revoked)
+    }
+
+    /// How the link stands.
+    pub(crate) fn status(&self) -> CentreStatus {
+        let now = self.parts.clock.now();
+        let facts = self.standing.facts();
+        let joined = self.joined();
+        let member = joined.as_ref().map(|joined| &joined.member);
+        let standing = self.parts.cache.standing(now);
+        let head = self.parts.ledger.head().sequence;
+        let site = member.map(|member| member.site);
+        CentreStatus {
+            url: self.parts.url.clone(),
+            site,
+            site_name: member.map(|member| member.site_name.clone()),
+            state: facts.state,
+            since_s: now.elapsed.saturating_sub(facts.since).as_secs(),
+            code: facts.code.map(|code| code.to_string()),
+            cache_age_s: standing
+                .age
+                .filter(|_| site.is_some())
+                .map(|age| age.as_secs()),
+            revision: standing.serving.revision,
+            latest: facts.latest.max(standing.serving.revision),
+            backlog: site.map_or(0, |site| head.saturating_sub(self.sent_upto(site))),
+            clock_skew_ms: facts.skew_ms,
+            certificate_until_unix_ms: member.map(|member| member.certificate.until_unix_ms),
+            alerts: facts
+                .alerts
+                .iter()
+                .map(|alert| alert.keyword().to_owned())
+                .collect(),
+            last_error: facts.last_error,
+        }
+    }
+
+    /// What is degraded, one keyword each.
+    pub(crate) fn modes(&self) -> Vec<String> {
+        let facts = self.standing.facts();
+        let link = match (facts.state, self.site()) {
+            (CentreState::Revoked, _) => Some("revoked"),
+            (CentreState::NotConfigured | CentreState::Online, _) => None,
+            (_, None) => Some("not-enrolled"),
+            (CentreState::Refused, _) => Some("refused-by-centre"),
+            _ => Some("offline"),
+        };
+        let alerts = facts.alerts.iter().map(|alert| alert.keyword());
+        link.into_iter().chain(alerts).map(str::to_owned).collect()
+    }
+
+    /// Takes the box out of its site: its journal says so, its part in the site, its copy of the
+    /// directory and its leases are gone when this returns. The centre hears nothing of it.
+    ///
+    /// # Errors
+    /// [`CentreError`]; the box may still be part of the site then.
+    pub(crate) async fn leave(self: &Arc<Self>) -> Result<(), CentreError> {
+        let centre = Arc::clone(self);
+        smol::unblock(move || centre.leave_now()).await
+    }
+
+    fn leave_now(&self) -> Result<(), CentreError> {
+        let _one = self.changing();
+        if self.joined().is_none() {
+            return Err(CentreError::NoSite);
+        }
+        let ledger = &self.parts.ledger;
+        ledger.append_blocking(Entry::Enrolled { site: None })?;
+        Member::remove(&*self.parts.disk)?;
+        self.put(None);
+        log::info!("the box has left its site");
+        self.forget_site()?;
+        self.moved.set();
+        Ok(())
+    }
+
+    /// A box that was taken out of its site has no business with the site's people.
+    fn drop_copy_if_revoked(&self) -> Result<(), CentreError> {
+        let _one = self.changing();
+        if self.is_revoked() && self.parts.cache.site().is_some() {
+            self.parts.cache.forget(self.now())?;
+        }
+        Ok(())
+    }
+
+    /// Makes the box part of a site, for good. Blocks.
+    fn join(&self, member: Member) -> Result<(), CentreError> {
+        let _one = self.changing();
+        let known = self.parts.cache.site();
+        if known.is_some_and(|site| site != member.site) {
+            self.forget_site()?;
+        }
+        // A certificate or authority that can't be used is found before anything is kept.
+        if let Some(url) = &self.parts.url {
+            self.client(&member, url)?;
+        }
+        let site = Some(member.site);
+        let ledger = &self.parts.ledger;
+        ledger.append_blocking(Entry::Enrolled { site })?;
+        member.write(&*self.parts.disk, &self.parts.keys)?;
+        log::info!(site:% = member.site; "the box is part of a site");
+        self.take_up(member);
+        Ok(())
+    }
+
+    /// Changes what is kept of the site, unless the box has left it meanwhile. Blocks.
+    fn change(&self, change: impl FnOnce(Member) -> Member) -> Result<(), CentreError> {
+        let _one = self.changing();
+        let joined = self.joined().ok_or(CentreError::NoSite)?;
+        let member = change(joined.member.clone());
+        if let Some(url) = &self.parts.url {
+            self.client(&member, url)?;
+        }
+        member.write(&*self.parts.disk, &self.parts.keys)?;
+        self.take_up(member);
+        Ok(())
+    }
+
+    /// From here on the box is what `member` says.
+    fn take_up(&self, member: Member) {
+        let now = self.parts.clock.now();
+        let client = self
+            .parts
+            .url
+            .as_deref()
+            .map(|url| self.client(&member, url));
+        let client = match client.transpose() {
+            Ok(client) => client,
+            Err(error) => {
+                self.standing.note_error(Chain(&error).to_string());
+                None
+            }
+        };
+        if client.is_some() && self.joined().is_none() {
+            self.standing.become_state(CentreState::Offline, now);
+        }
+        if member.revoked {
+            self.standing.become_state(CentreState::Revoked, now);
+        }
+        self.put(Some(Arc::new(Joined { member, client })));
+    }
+
+    fn client(&self, member: &Member, url: &str) -> Result<HttpsClient, MemberError> {
+        let standing = self.parts.cache.standing(self.parts.clock.now());
+        let confirmed = standing.confirmed_unix_ms.unwrap_or_default();
+        member.client(url, &self.parts.clock, confirmed)
+    }
+
+    /// Nothing of a site is left on a box of none, also after a power cut in the middle of leaving.
+    fn forget_site(&self) -> Result<(), CentreError> {
+        let now = self.parts.clock.now();
+        let had_site = self.parts.cache.site().is_some() || self.parts.purse.taken_upto() > 0;
+        if had_site {
+            self.parts.cache.forget(now)?;
+            self.parts.purse.leave()?;
+        }
+        self.saved.clear()?;
+        self.standing.forget(now);
+        if self.parts.url.is_some() {
+            self.standing.become_state(CentreState::Offline, now);
+        }
+        Ok(())
+    }
+
+    /// Everything between a box of a site and its centre; never ends.
+    async fn talk(self: &Arc<Self>) {
+        let both = smol::future::zip(self.pull_forever(), self.push_forever());
+        smol::future::zip(both, self.renew_forever()).await;
+    }
+
+    /// The centre served a question.
+    fn served(self: &Arc<Self>) {
+        self.standing.served(self.now());
+        self.breaker().link_talks();
+        if self.is_revoked() {
+            self.note_revoked(false);
+        }
+    }
+
+    /// The centre did not serve a question.
+    fn failed(self: &Arc<Self>, error: &LineError) {
+        self.standing.failed(error, self.now());
+        self.breaker().link_lost();
+        match error.refusal() {
+            Some(RefusalCode::Revoked) if !self.is_revoked() => self.note_revoked(true),
+            Some(RefusalCode::CertificateExpired) => self.renew_now.set(),
+            _ => {}
+        }
+    }
+
+    fn note_revoked(self: &Arc<Self>, revoked: bool) {
+        let centre = Arc::clone(self);
+        let note = move || {
+            let changed = centre.change(|mut member| {
+                member.revoked = revoked;
+                member
+            });
+            if let Err(error) = changed.and_then(|()| centre.drop_copy_if_revoked()) {
+                log::error!(err:% = Chain(&error); "the centre's word on this box is not kept");
+            }
+        };
+        smol::unblock(note).detach();
+        if revoked {
+            log::error!("the centre has taken this box out of its site");
+        }
+    }
+
+    /// The centre's clock, as heard now.
+    async fn heard_clock(&self, centre_unix_ms: u64) {
+        let Some(seconds) = self.standing.heard_clock(centre_unix_ms, self.now()) else {
+            return;
+        };
+        let journaled = self
+            .parts
+            .ledger
+            .append(Entry::ClockSkewed { seconds })
+            .await;
+        if let Err(error) = journaled {
+            log::warn!(err:% = Chain(&error); "the clocks' difference is not journaled");
+        }
+    }
+
+    /// The centre's clock now, as far as that is known; else the box's own.
+    fn centre_now_unix_ms(&self) -> u64 {
+        let skew_ms = self.standing.facts().skew_ms.unwrap_or_default();
+        self.now().unix_ms.saturating_add_signed(skew_ms)
+    }
+
+    /// Takes leases and gives those back that the centre recalls.
+    async fn take_leases(self: &Arc<Self>, news: LeaseNews) -> Result<(), CentreError> {
+        if news.fresh.is_empty() && news.recalled.is_empty() {
+            return Ok(());
+        }
+        let centre = Arc::clone(self);
+        let take = move || {
+            let _one = centre.changing();
+            let site = centre.site().ok_or(CentreError::NoSite)?;
+            // Leases of another generation came late, or are given again when the copy is there.
+            let serving = centre.parts.cache.standing(centre.now()).serving.generation;
+            if news.generation == serving && centre.leases_generation(site) == serving {
+                centre.parts.purse.take(&news.fresh)?;
+            }
+            centre.parts.purse.close(&news.recalled);
+            Ok(())
+        };
+        smol::unblock(take).await
+    }
+
+    fn now(&self) -> Moment {
+        self.parts.clock.now()
+    }
+
+    fn joined(&self) -> Option<Arc<Joined>> {
+        self.joined
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn put(&self, joined: Option<Arc<Joined>>) {
+        *self.joined.write().unwrap_or_else(PoisonError::into_inner) = joined;
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Any bits, to spread the boxes of a site.
+fn random() -> u64 {
+    random_bytes().map_or(0, u64::from_le_bytes)
+}
+
+/// Tells one waiter that something is to be done; told twice in between counts as once.
+struct Signal(Sender<()>, Receiver<()>);
+
+impl Default for Signal {
+    fn default() -> Self {
+        let (sender, receiver) = bounded(1);
+        Self(sender, receiver)
+    }
+}
+
+impl Signal {
+    fn set(&self) {
+        // What was told already and not taken yet stands for this one, too.
+        let _ = self.0.try_send(());
+    }
+
+    async fn wait(&self) {
+        // The other end is in `self`.
+        let _ = self.1.recv().await;
+    }
+}

@@ -26,7 +26,6 @@ usage: platenctl [--json] [--socket PATH] COMMAND
                           [--user LOGIN] for somebody else, [--printer NAME] at another printer
   approve JOB...          agree to jobs that a rule holds; their owners' next tap releases them
   finger enrol USER SENSOR  take a finger of USER on a sensor of the box
-  finger NUMBER|none      touch the simulated sensor with a finger (board 'sim')
   phone                   the code that a phone reads to log in at the panel
   users import FILE.csv   add or change users and cards; columns: user,name,card,aliases,active
   journal [FROM]          entries of the journal, one JSON object a line, from a sequence number on
@@ -171,7 +170,10 @@ fn command(words: Vec<OsString>, all: bool) -> Result<Command, Error> {
         },
         "policy" => match words.next().map(ValueExt::string).transpose()?.as_deref() {
             Some("explain") => Command::Explain(Question {
-                job: words.next().ok_or("policy explain needs a job number")?.parse()?,
+                job: words
+                    .next()
+                    .ok_or("policy explain needs a job number")?
+                    .parse()?,
                 user: None,
                 printer: None,
             }),
@@ -180,7 +182,19 @@ fn command(words: Vec<OsString>, all: bool) -> Result<Command, Error> {
         "approve" => Command::Approve {
             numbers: numbers(&mut words)?,
         },
-        "finger" => finger(&mut words)?,
+        "finger" => match words.next().map(ValueExt::string).transpose()?.as_deref() {
+            Some("enrol") => Command::EnrolFinger {
+                user: words
+                    .next()
+                    .ok_or("finger enrol needs a login name")?
+                    .string()?,
+                sensor: words
+                    .next()
+                    .ok_or("finger enrol needs a sensor")?
+                    .string()?,
+            },
+            _ => return Err("finger: only 'finger enrol USER SENSOR' is known".into()),
+        },
         "phone" => Command::Phone,
         "cancel" => Command::Cancel {
             numbers: numbers(&mut words)?,
@@ -216,20 +230,6 @@ fn command(words: Vec<OsString>, all: bool) -> Result<Command, Error> {
         None => Ok(command),
         Some(extra) => Err(format!("'{}' is one word too many", extra.display()).into()),
     }
-}
-
-/// A finger that is taken, or one that the simulated sensor feels.
-fn finger(words: &mut impl Iterator<Item = OsString>) -> Result<Command, Error> {
-    let what = words.next().ok_or("finger needs 'enrol USER SENSOR' or a finger")?;
-    let what = what.string()?;
-    if what != "enrol" {
-        let line = format!("finger {what}");
-        return Ok(Command::Simulate { line });
-    }
-    Ok(Command::EnrolFinger {
-        user: words.next().ok_or("finger enrol needs a login name")?.string()?,
-        sensor: words.next().ok_or("finger enrol needs a sensor")?.string()?,
-    })
 }
 
 fn numbers(words: &mut impl Iterator<Item = OsString>) -> Result<Vec<u32>, Error> {
@@ -293,18 +293,27 @@ mod tests {
         };
         assert_eq!((question.job, question.user.as_deref()), (7, Some("ann")));
         assert_eq!(question.printer.as_deref(), Some("hall"));
-        for line in ["policy", "policy explain", "policy explain x", "jobs --user ann"] {
+        for line in [
+            "policy",
+            "policy explain",
+            "policy explain x",
+            "jobs --user ann",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }
 
     #[test]
-    fn a_finger_is_taken_or_felt() {
-        let taken = parse("finger enrol ann thumb").unwrap().command;
-        assert!(matches!(taken, Command::EnrolFinger { user, sensor } if (user.as_str(), sensor.as_str()) == ("ann", "thumb")));
-        let felt = parse("finger 3").unwrap().command;
-        assert!(matches!(felt, Command::Simulate { line } if line == "finger 3"));
-        assert!(parse("finger enrol ann").is_err());
+    fn a_finger_is_taken_of_somebody_at_a_sensor() {
+        let Command::EnrolFinger { user, sensor } =
+            parse("finger enrol ann thumb").unwrap().command
+        else {
+            panic!("an enrolment");
+        };
+        assert_eq!((user.as_str(), sensor.as_str()), ("ann", "thumb"));
+        for line in ["finger", "finger enrol ann", "finger 3"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
     }
 
     #[test]

@@ -241,7 +241,11 @@ async fn enrol(client: &LocalClient, user: &str, sensor: &str) -> Outcome {
             told.clone_from(&progress.text);
         }
         if progress.ended {
-            let done = if progress.stored { Done::Well } else { Done::WithFaults };
+            let done = if progress.stored {
+                Done::Well
+            } else {
+                Done::WithFaults
+            };
             return Ok(done);
         }
         smol::Timer::after(LOOK_AGAIN).await;

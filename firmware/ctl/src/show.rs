@@ -143,7 +143,10 @@ pub(crate) fn explained(explained: &Explained) {
     let user = explained.user.as_deref().unwrap_or("somebody unknown");
     println!("job {} for {user} at {}", explained.job, explained.printer);
     for verdict in &explained.verdicts {
-        println!("{:<9} {:<8} {}", verdict.check, verdict.answer, verdict.sentence);
+        println!(
+            "{:<9} {:<8} {}",
+            verdict.check, verdict.answer, verdict.sentence
+        );
     }
     for text in &explained.says {
         println!("the person is told: {text}");

@@ -26,7 +26,6 @@ usage: platenctl [--json] [--socket PATH] COMMAND
                           [--user LOGIN] for somebody else, [--printer NAME] at another printer
   approve JOB...          agree to jobs that a rule holds; their owners' next tap releases them
   finger enrol USER SENSOR  take a finger of USER on a sensor of the box
-  phone                   the code that a phone reads to log in at the panel
   users import FILE.csv   add or change users and cards; columns: user,name,card,aliases,active
   journal [FROM]          entries of the journal, one JSON object a line, from a sequence number on
   verify                  check the journal's hash chain and every sealed document
@@ -66,7 +65,6 @@ pub(crate) enum Command {
     Explain(Question),
     Approve { numbers: Vec<u32> },
     EnrolFinger { user: String, sensor: String },
-    Phone,
     Phone,
     Enrol,
     Leave,
@@ -195,7 +193,6 @@ fn command(words: Vec<OsString>, all: bool) -> Result<Command, Error> {
             },
             _ => return Err("finger: only 'finger enrol USER SENSOR' is known".into()),
         },
-        "phone" => Command::Phone,
         "cancel" => Command::Cancel {
             numbers: numbers(&mut words)?,
         },

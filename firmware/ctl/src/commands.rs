@@ -3,11 +3,10 @@
 
 use std::path::Path;
 use std::time::Duration;
-use std::time::Duration;
 
 use platen_model::local::{
-    CentreStatus, DeviceKeyFacts, ImportReport, JobEntry, PhoneCodeShown, Simulated, Status, Tap,
-    TapResult, VerifyReport,
+    CentreStatus, DeviceKeyFacts, Explained, FingerEnrol, FingerProgress, ImportReport, JobEntry,
+    PhoneCodeShown, Simulated, Status, Tap, TapResult, VerifyReport,
 };
 use platen_net::{LocalClient, LocalError};
 use platen_wire::form::encode;
@@ -22,9 +21,6 @@ use crate::show;
 
 /// How often a command that waits looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
-
-/// How often the progress of a finger is asked for.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -96,11 +92,7 @@ pub(crate) fn run(command: &Command, call: &Call) -> Outcome {
             }
             Command::Explain(question) => explain(&client, call, question).await,
             Command::Approve { numbers } => approve(&client, numbers).await,
-            Command::EnrolFinger { user, sensor } => enrol(&client, user, sensor).await,
-            Command::Phone => {
-                let code: PhoneCodeShown = client.get("/v1/phone-code").await?;
-                tell(call, &code, show::phone_code)
-            }
+            Command::EnrolFinger { user, sensor } => enrol_finger(&client, user, sensor).await,
             Command::Cancel { numbers } => cancel(&client, numbers).await,
             Command::ImportUsers { file } => import(&client, call, file).await,
             Command::Journal { from } => journal(&client, *from).await,
@@ -228,7 +220,7 @@ async fn approve(client: &LocalClient, numbers: &[u32]) -> Outcome {
 }
 
 /// Takes a finger, and tells each step as the sensor does.
-async fn enrol(client: &LocalClient, user: &str, sensor: &str) -> Outcome {
+async fn enrol_finger(client: &LocalClient, user: &str, sensor: &str) -> Outcome {
     let asked = FingerEnrol {
         user: user.to_owned(),
         sensor: sensor.to_owned(),
@@ -248,7 +240,7 @@ async fn enrol(client: &LocalClient, user: &str, sensor: &str) -> Outcome {
             };
             return Ok(done);
         }
-        smol::Timer::after(LOOK_AGAIN).await;
+        Timer::after(LOOK_AGAIN).await;
         progress = client.get("/v1/fingers/enrolment").await?;
     }
 }

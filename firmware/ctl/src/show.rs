@@ -2,8 +2,8 @@
 //! Answers as text for people, or as JSON, one object a line.
 
 use platen_model::local::{
-    CentreStatus, DeviceKeyFacts, ImportReport, JobEntry, PhoneCodeShown, Status, TapResult,
-    VerifyReport,
+    CentreStatus, DeviceKeyFacts, Explained, ImportReport, JobEntry, PhoneCodeShown, Status,
+    TapResult, VerifyReport,
 };
 use serde::Serialize;
 
@@ -151,26 +151,6 @@ pub(crate) fn explained(explained: &Explained) {
     for text in &explained.says {
         println!("the person is told: {text}");
     }
-}
-
-/// A QR code, two rows a line, dark on light as cameras want it.
-pub(crate) fn phone_code(code: &PhoneCodeShown) {
-    let side = code.rows.len();
-    let dark = |row: usize, column: usize| {
-        let row = code.rows.get(row.wrapping_sub(BORDER));
-        row.and_then(|row| row.as_bytes().get(column.wrapping_sub(BORDER))) == Some(&b'#')
-    };
-    for row in (0..side + 2 * BORDER).step_by(2) {
-        let pair = |column| match (dark(row, column), dark(row + 1, column)) {
-            (false, false) => '█',
-            (false, true) => '▀',
-            (true, false) => '▄',
-            (true, true) => ' ',
-        };
-        println!("{}", (0..side + 2 * BORDER).map(pair).collect::<String>());
-    }
-    println!("{}", code.url);
-    println!("good for {} s", code.left_s);
 }
 
 pub(crate) fn tap(result: &TapResult) {

@@ -20,6 +20,8 @@ use crate::wait;
 const READY_LIMIT: Duration = Duration::from_secs(60);
 /// How long a box may take to show its code, and to be part of the site once that is typed.
 const ENROL_LIMIT: Duration = Duration::from_secs(60);
+/// Between two tries of a code.
+const CODE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a central server's configuration says; see [`CentralConfig::text`].
 #[derive(Clone, Debug)]
@@ -215,7 +217,11 @@ impl Central {
         wait::until("the centre to know the code", ENROL_LIMIT, || {
             match self.ctl(&["nodes", "enrol", &code]) {
                 Ok(_) => Ok(Some(())),
-                Err(BedError::Failed { .. }) => Ok(None),
+                Err(BedError::Failed { .. }) => {
+                    // Codes that fit no box are counted against whoever types them.
+                    wait::pause(CODE_PAUSE);
+                    Ok(None)
+                }
                 Err(error) => Err(error),
             }
         })?;

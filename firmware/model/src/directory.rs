@@ -113,8 +113,6 @@ pub struct Settings {
     pub self_enrolment: bool,
     /// Whether a release is refused when the journal takes nothing; else the job prints unrecorded.
     pub journal_required: bool,
-    /// Minutes by which local time is ahead of UTC, for rules with a time of day.
-    pub utc_offset_minutes: i16,
 }
 
 impl Default for Settings {
@@ -126,7 +124,6 @@ impl Default for Settings {
             locked_minutes: 15,
             self_enrolment: true,
             journal_required: true,
-            utc_offset_minutes: 0,
         }
     }
 }

@@ -22,7 +22,7 @@ usage: platen-central [--config FILE] [--check] [--verbose]
   -V, --version   the version
 
   admin token create NAME   print a new token for the API; it is shown this once
-              --days N      the token is good for N days (default: until it is revoked)
+              --days N      the token is good for N days (default: ten years)
   admin token list          names of tokens, never the tokens
   admin token revoke NAME   make a token worthless, on every central server of the site
 
@@ -50,7 +50,7 @@ pub(crate) struct Place {
 /// What is to become of a token.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum TokenWish {
-    Create { name: String, days: Option<u32> },
+    Create { name: String, days: Option<u64> },
     List,
     Revoke { name: String },
 }

@@ -143,7 +143,10 @@ pub(crate) async fn open_centre(config: &Config) -> Result<(Centre, Arc<dyn Cloc
 }
 
 /// Opens the site, waiting for a database that is away.
-async fn open(config: &Config) -> Result<Central, StartError> {
+///
+/// # Errors
+/// [`StartError`]
+pub(crate) async fn open(config: &Config) -> Result<Central, StartError> {
     let mut pauses = TRY_AGAIN.iter().copied();
     let (centre, clock) = loop {
         match open_centre(config).await {
@@ -167,13 +170,20 @@ async fn open(config: &Config) -> Result<Central, StartError> {
 }
 
 /// Both servers at work.
-struct Doors {
+pub(crate) struct Doors {
     api: Running,
     sync: Running,
+    /// Where the API and the boxes' door listen first.
+    #[cfg(test)]
+    pub(crate) addresses: [Option<SocketAddr>; 2],
 }
 
 impl Doors {
-    fn open(
+    /// Begins to serve.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`], such as when a port is taken.
+    pub(crate) fn open(
         config: &Config,
         central: &Arc<Central>,
         executor: &Arc<Executor<'static>>,
@@ -188,6 +198,8 @@ impl Doors {
         for listener in &boxes {
             log::info!(address:? = listener.local_addr(); "boxes are listened to");
         }
+        #[cfg(test)]
+        let addresses = [&api, &boxes].map(|all| all.first().and_then(Listener::local_addr));
         let shared = Arc::clone(central);
         let web = move |request, peer| web::handle(Arc::clone(&shared), request, peer);
         let shared = Arc::clone(central);
@@ -207,10 +219,16 @@ impl Doors {
         let sync = Server::new(sync, limits)
             .with_tls(server_config(certificate(), true)?)
             .start(executor, boxes);
-        Ok(Self { api, sync })
+        Ok(Self {
+            api,
+            sync,
+            #[cfg(test)]
+            addresses,
+        })
     }
 
-    async fn close(self) {
+    /// Lets requests in flight finish for a while, then ends.
+    pub(crate) async fn close(self) {
         smol::future::zip(self.api.shutdown(GRACE), self.sync.shutdown(GRACE)).await;
     }
 }

@@ -19,6 +19,9 @@ const FIRST: &str = "admin";
 const TOKEN_FILE: &str = "admin.token";
 const FIRST_LABEL: &str = "first start";
 
+/// Days that a token is good for, at most, and unless somebody says less.
+pub(crate) const DAYS_MAX: u64 = 3650;
+
 /// Why there is no token.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -53,7 +56,7 @@ pub(crate) async fn first(centre: &Centre, config: &Config) -> Result<(), TokenE
     };
     centre.rename_site(&Actor::Program, config.site.trim()).await?;
     let session = centre
-        .issue_token(&Actor::Program, administrator, FIRST_LABEL, None)
+        .issue_token(&Actor::Program, administrator, FIRST_LABEL, DAYS_MAX)
         .await?;
     let path = config.data.join(TOKEN_FILE);
     let line = format!("{}\n", session.token);
@@ -77,7 +80,7 @@ pub(crate) async fn serve(centre: &Centre, wish: &TokenWish) -> Result<(), Token
     match wish {
         TokenWish::Create { name, days } => {
             let session = centre
-                .issue_token(&Actor::Program, administrator, name, *days)
+                .issue_token(&Actor::Program, administrator, name, days.unwrap_or(DAYS_MAX))
                 .await?;
             println!("{}", session.token);
         }

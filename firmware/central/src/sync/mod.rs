@@ -28,6 +28,7 @@ use crate::body;
 use crate::central::Central;
 use answer::{Answer, Refused};
 use boxes::Standing;
+pub(crate) use wait::watch;
 
 /// Answers one request.
 pub(crate) async fn handle(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Quotas, slices of them, and prices.
 
-use platen_central::app::{Centre, LeaseFilter};
+use platen_central::app::{Centre, LeaseFilter, LeaseState};
 use platen_model::{Covers, Period, Prices, PricesId, PrinterName, Quota, QuotaId, Unit, WhenSpent};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -82,8 +82,9 @@ async fn quota_view(centre: &Centre, quota: &Quota) -> Result<Value, Refused> {
         "limit": quota.limit,
         "period": quota.period,
         "when_spent": quota.when_spent,
-        "spent": spent.as_ref().map(|spent| spent.spent),
-        "leased": spent.as_ref().map(|spent| spent.leased),
+        "spent": spent.map(|spent| spent.charged),
+        "leased": spent.map(|spent| spent.out),
+        "free": spent.map(|spent| spent.free),
     }))
 }
 
@@ -150,29 +151,32 @@ pub(super) async fn leases(ask: Ask) -> Answer {
     let filter = LeaseFilter {
         node,
         quota,
-        open_only: !ask.is_wished("all"),
+        state: (!ask.is_wished("all")).then_some(LeaseState::Open),
     };
     let page = ask.page()?;
     let listed = centre.leases(&filter, page).await?;
     let (nodes, quotas) = (centre.nodes().await?, centre.quotas().await?);
-    let rows = listed.rows.iter().map(|lease| {
-        let node = nodes.iter().find(|node| node.id == lease.node);
-        let quota = quotas.iter().find(|quota| quota.id == lease.quota);
+    let rows = listed.rows.iter().map(|held| {
+        let of = &held.lease;
+        let node = nodes.iter().find(|node| node.id == held.node);
+        let quota = quotas.iter().find(|quota| quota.id == of.quota);
         json!({
-            "id": lease.id,
-            "node": lease.node,
+            "id": of.id,
+            "node": held.node,
             "node_name": node.map(|node| &node.name),
-            "quota": lease.quota,
+            "quota": of.quota,
             "quota_name": quota.map(|quota| &quota.name),
-            "user": lease.user,
-            "serial": lease.serial,
-            "period": lease.period,
-            "amount": lease.amount,
-            "spent": lease.spent,
-            "state": lease.state,
-            "recalled": lease.recalled,
-            "granted_unix_ms": lease.granted_unix_ms,
-            "ended_unix_ms": lease.ended_unix_ms,
+            "user": of.user,
+            "serial": of.serial,
+            "period": of.period,
+            "amount": of.amount,
+            "spent": held.spent,
+            "counts": held.counts,
+            "state": held.state,
+            "doubtful": held.doubtful,
+            "recalled": held.recalled,
+            "granted_unix_ms": held.granted_unix_ms,
+            "ended_unix_ms": held.ended_unix_ms,
         })
     });
     ask.listed(&page, listed.total, rows.collect())

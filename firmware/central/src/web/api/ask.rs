@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::answer::{self, Answer, Refused};
+use super::routes::Route;
 use crate::body;
 use crate::central::Central;
 
@@ -40,12 +41,18 @@ impl Ask {
         central: Arc<Central>,
         administrator: Option<Administrator>,
         token: Option<String>,
-        parameters: &[&str],
+        (route, parameters): (&Route, &[&str]),
         request: Request<Incoming>,
     ) -> Result<Self, Refused> {
         let query = request.uri().query().unwrap_or_default();
         let query = Form::parse(query.as_bytes())
             .map_err(|error| Refused::bad(format!("the query: {error}")))?;
+        // A filter that is misspelt would show too much.
+        let known = |name: &str| route.query.contains(&name);
+        if query.fields().any(|(name, _)| !known(name)) {
+            let known = route.query.join(", ");
+            return Err(Refused::bad(format!("the query may have: {known}")));
+        }
         let parameters = parameters.iter().map(|word| unescape(word));
         Ok(Self {
             central,

@@ -76,7 +76,7 @@ async fn serve(central: &Arc<Central>, request: Request<Incoming>, peer: PeerInf
         Arc::clone(central),
         administrator,
         token,
-        &parameters,
+        (route, &parameters),
         request,
     )?;
     let answer = dispatch(operation, ask, peer.addr.ip()).await;

@@ -21,7 +21,7 @@ const IMPORT_OCTETS_MAX: u64 = 64 << 20;
 const ERRORS_TOLD_MAX: usize = 1000;
 /// How long a one-time code is good unless asked otherwise.
 const CODE_HOURS: u64 = 24;
-const CODE_HOURS_MAX: u64 = 90 * 24;
+const CODE_HOURS_MAX: u64 = 30 * 24;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

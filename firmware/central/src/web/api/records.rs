@@ -111,6 +111,7 @@ pub(super) async fn charges(ask: Ask) -> Answer {
     let filter = ChargeFilter {
         user: whose.user,
         node: whose.node,
+        job: None,
         from_unix_ms: whose.from_unix_ms,
         to_unix_ms: whose.to_unix_ms,
     };
@@ -140,8 +141,7 @@ pub(super) async fn logins(ask: Ask) -> Answer {
     let filter = LoginFilter {
         user: whose.user,
         node: whose.node,
-        from_unix_ms: whose.from_unix_ms,
-        to_unix_ms: whose.to_unix_ms,
+        refused_only: ask.is_wished("refused"),
     };
     let (page, centre) = (ask.page()?, &ask.central.centre);
     let listed = centre.logins(&filter, page).await?;

@@ -107,8 +107,8 @@ routes! {
 
     GET "/v1/jobs" Jobs ("user" "node" "since" "until" "after" "limit") Nothing, "[Job]": "Jobs, newest first."
     GET "/v1/charges" Charges ("user" "node" "since" "until" "after" "limit") Nothing, "[Charge]": "Charges, newest first: one a job."
-    GET "/v1/double-releases" DoubleReleases ("after" "limit") Nothing, "[DoubleRelease]": "Jobs that were released twice: the second time is not charged."
-    GET "/v1/logins" Logins ("user" "node" "since" "until" "after" "limit") Nothing, "[LoginRecord]": "Who was recognised at boxes, and who was not."
+    GET "/v1/double-releases" DoubleReleases ("after" "limit") Nothing, "[Charge]": "Jobs that were released twice: the second time is not charged."
+    GET "/v1/logins" Logins ("user" "node" "refused" "after" "limit") Nothing, "[LoginRecord]": "Who was recognised at boxes, and who was not."
     GET "/v1/alerts" Alerts ("all" "after" "limit") Nothing, "[Alert]": "What a person should look at."
     POST "/v1/alerts/{alert}/acknowledge" Acknowledge () Nothing, "": "Somebody has looked at it."
     GET "/v1/audit" Audit ("after" "limit") Nothing, "[AuditEntry]": "What administrators did."

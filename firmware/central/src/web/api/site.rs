@@ -49,6 +49,7 @@ pub(super) async fn status(ask: Ask) -> Answer {
         "generation": site.generation,
         "revision": site.revision,
         "card_keys": site.keys,
+        "restored_unix_ms": site.restored_unix_ms,
         "at_unix_ms": central.now_unix_ms(),
         "up_s": central.clock.now().elapsed.as_secs(),
         "users": users,

@@ -30,7 +30,13 @@ struct ChangeBody {
 #[serde(deny_unknown_fields)]
 struct TokenBody {
     label: String,
-    days: Option<u32>,
+    #[serde(default = "longest")]
+    days: u64,
+}
+
+/// Ten years: until somebody revokes it.
+fn longest() -> u64 {
+    crate::tokens::DAYS_MAX
 }
 
 fn session_view(session: &Session) -> Value {

@@ -14,6 +14,7 @@ mod card_number;
 mod card_proof;
 mod damage;
 mod device_keys;
+mod directory_page;
 mod ef01_packet;
 mod ieee1284;
 mod ipp;
@@ -21,6 +22,7 @@ mod ipp_answer;
 mod isodep;
 mod keypad;
 mod ledger_segment;
+mod login_text;
 mod lpr;
 mod osdp_frame;
 mod pdf_count;
@@ -43,6 +45,7 @@ pub use card_frame::card_frame;
 pub use card_number::card_number;
 pub use card_proof::card_proof;
 pub use device_keys::device_keys;
+pub use directory_page::directory_page;
 pub use ef01_packet::ef01_packet;
 pub use ieee1284::ieee1284;
 pub use ipp::ipp_request;
@@ -50,6 +53,7 @@ pub use ipp_answer::ipp_answer;
 pub use isodep::isodep;
 pub use keypad::keypad;
 pub use ledger_segment::ledger_segment;
+pub use login_text::{phone_token, secret_hash, typed_secret};
 pub use lpr::lpr_ack;
 pub use osdp_frame::osdp_frame;
 pub use pdf_count::pdf_count;
@@ -79,6 +83,11 @@ pub const TARGETS: &[Target] = &[
     ("card_number", card_number, &["fuzz/corpus/card_number"]),
     ("card_proof", card_proof, &["fuzz/corpus/card_proof"]),
     ("device_keys", device_keys, &["fuzz/corpus/device_keys"]),
+    (
+        "directory_page",
+        directory_page,
+        &["fuzz/corpus/directory_page"],
+    ),
     ("ef01_packet", ef01_packet, &["fuzz/corpus/ef01_packet"]),
     ("ieee1284", ieee1284, &["fuzz/corpus/ieee1284"]),
     ("ipp_answer", ipp_answer, &["fuzz/corpus/ipp_answer"]),
@@ -97,12 +106,15 @@ pub const TARGETS: &[Target] = &[
     ("osdp_frame", osdp_frame, &["fuzz/corpus/osdp_frame"]),
     ("lpr_ack", lpr_ack, &["fuzz/corpus/lpr_ack"]),
     ("pdf_count", pdf_count, &["data/pdl"]),
+    ("phone_token", phone_token, &["fuzz/corpus/phone_token"]),
     ("pjl_status", pjl_status, &["fuzz/corpus/pjl_status"]),
     ("pn532_link", pn532_link, &["fuzz/corpus/pn532_link"]),
     ("raster_count", raster_count, &["data/pdl/raster"]),
     ("rule_text", rule_text, &["fuzz/corpus/rule_text"]),
     ("sealed_job", sealed_job, &["fuzz/corpus/sealed_job"]),
+    ("secret_hash", secret_hash, &["fuzz/corpus/secret_hash"]),
     ("snmp_message", snmp_message, &["fuzz/corpus/snmp_message"]),
+    ("typed_secret", typed_secret, &["fuzz/corpus/typed_secret"]),
     ("users_csv", users_csv, &["fuzz/corpus/users_csv"]),
     ("web_form", web_form, &["fuzz/corpus/web_form"]),
     ("wedge_keys", wedge_keys, &["fuzz/corpus/wedge_keys"]),

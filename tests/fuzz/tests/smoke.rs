@@ -15,9 +15,10 @@ use platen_fuzz::TARGETS;
 const ROUNDS: u64 = 20_000;
 /// Targets that start half a box, or whole readers, for each input, and the part of the rounds they
 /// get.
-const SLOW: [&str; 7] = [
+const SLOW: [&str; 8] = [
     "bmlite_packet",
     "card_proof",
+    "directory_page",
     "ef01_packet",
     "ledger_segment",
     "osdp_frame",

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Ways in that need more than a card, at a box of a site whose parts are all simulated.
+
+use std::path::Path;
+
+use platen_bed::wait;
+
+use crate::box_under_test::{CARD, SOON, user};
+use crate::sync_site::{SYNCED, Site, SiteBox, Store};
+
+const PIN: &str = "2580";
+
+fn site() -> Site {
+    let board = Path::new(env!("CARGO_MANIFEST_DIR")).join("../board/sim_parts/board.toml");
+    Site::open_with(Store::Sqlite, 1, |config| config.board = board.clone())
+}
+
+fn sim(one: &SiteBox, line: &str) {
+    let words: Vec<&str> = [&["sim"][..], &line.split(' ').collect::<Vec<_>>()].concat();
+    assert_eq!(one.ctl(&words)[0]["text"], "done", "{line}");
+}
+
+/// Presses each key of the pad for as long as a finger does.
+fn type_at_pad(one: &SiteBox, keys: &str) {
+    for key in keys.chars() {
+        sim(one, &format!("pad press {key}"));
+        // The pad is read some hundred times a second.
+        wait::pause(std::time::Duration::from_millis(150));
+        sim(one, &format!("pad release {key}"));
+        wait::pause(std::time::Duration::from_millis(150));
+    }
+}
+
+fn await_panel(one: &SiteBox, signal: &str) {
+    wait::until(&format!("the panel to show {signal}"), SOON, || {
+        Ok((one.status()["panel"] == signal).then_some(()))
+    })
+    .unwrap_or_else(|error| panic!("{error}: {:#}", one.status()));
+}
+
+/// The person's card asks for the PIN as well.
+fn ask_for_pin(site: &Site) {
+    let central = site.central();
+    let cards = central.list(&["cards", "list", &user()]).unwrap();
+    let card = cards[0]["id"].as_str().unwrap();
+    central.ctl(&["cards", "delete", card]).unwrap();
+    central
+        .ctl_typed(&["cards", "add", &user(), "--with-pin"], CARD)
+        .unwrap();
+    central.ctl_typed(&["pin", "set", &user()], PIN).unwrap();
+    site.wait_synced();
+}
+
+fn logins(one: &SiteBox) -> Vec<String> {
+    let accepted = one.journal("login-accepted").into_iter();
+    accepted
+        .filter_map(|entry| entry["method"].as_str().map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn a_card_with_a_pin_releases_only_after_the_pin() {
+    let site = site();
+    let one = &site.boxes[0];
+    ask_for_pin(&site);
+    site.print(0);
+    one.await_counted();
+
+    sim(one, &format!("rc522 place {CARD}"));
+    await_panel(one, "identify");
+    assert!(one.printer.jobs().unwrap().is_empty());
+    type_at_pad(one, "1111#");
+    wait::until("the wrong PIN to be journaled", SOON, || {
+        Ok((!one.journal("login-refused").is_empty()).then_some(()))
+    })
+    .unwrap();
+    assert!(one.printer.jobs().unwrap().is_empty());
+
+    sim(one, "rc522 remove");
+    sim(one, &format!("rc522 place {CARD}"));
+    await_panel(one, "identify");
+    type_at_pad(one, &format!("{PIN}#"));
+    one.printer.wait_for_job(1, SOON).unwrap();
+    one.await_printed();
+    assert_eq!(logins(one), ["card-pin"]);
+    one.daemon().wait_synced(SYNCED).unwrap();
+    let at_centre = site.central().list(&["logins"]).unwrap();
+    let by_pin = |login: &serde_json::Value| login["method"] == "card-pin";
+    assert!(at_centre.iter().any(by_pin), "{at_centre:?}");
+    assert_eq!(site.assert_every_charge_once(), 1);
+}
+
+#[test]
+fn a_card_with_a_pin_works_without_the_centre() {
+    let site = site();
+    let one = &site.boxes[0];
+    ask_for_pin(&site);
+    one.line.cut();
+    one.daemon().wait_for_centre("offline", SYNCED).unwrap();
+    site.print(0);
+    one.await_counted();
+    sim(one, &format!("rc522 place {CARD}"));
+    await_panel(one, "identify");
+    type_at_pad(one, &format!("{PIN}#"));
+    one.printer.wait_for_job(1, SOON).unwrap();
+    one.await_printed();
+    one.line.heal();
+    one.daemon().wait_synced(SYNCED).unwrap();
+    assert_eq!(site.assert_every_charge_once(), 1);
+}

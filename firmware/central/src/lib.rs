@@ -7,4 +7,4 @@
 //! - `sql`: the schema, as numbered steps.
 
 pub mod app;
-
+mod db;

@@ -77,6 +77,15 @@ pub enum CentreError {
         /// Why not.
         why: String,
     },
+    /// Too much to do at once.
+    #[error("too many people log in at once; try again in a moment")]
+    Busy,
+    /// A box sent what no honest box sends.
+    #[error("the box's journal is not taken: {why}")]
+    Journal {
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
     /// The system gave no random bytes, or Argon2id no memory.
     #[error("the system gave no random bytes or no memory; try again")]
     System,
@@ -107,10 +116,10 @@ impl CentreError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Unavailable(_) | Self::Full(_) | Self::System => Fault::Busy,
+            Self::Unavailable(_) | Self::Full(_) | Self::Busy | Self::System => Fault::Busy,
             Self::Missing { .. } => Fault::Missing,
             Self::Conflict { .. } => Fault::Conflict,
-            Self::Invalid { .. } | Self::File { .. } => Fault::Asked,
+            Self::Invalid { .. } | Self::File { .. } | Self::Journal { .. } => Fault::Asked,
             Self::WrongSecret => Fault::Unproved,
             Self::LockedOut { .. } => Fault::TooMany,
             Self::Database(_)

@@ -9,7 +9,7 @@
 //! centre.rename_site(&Actor, name) · set_settings(&Actor, Settings)
 //! centre.secret(name) -> Option<Zeroizing<Vec<u8>>> · keep_secret(name, &[u8]) -> what is kept (the first wins)
 //! centre.replace_secret(&Actor, name, &[u8])
-//! centre.directory_key() -> Hash (Ed25519 public) · site_keys() -> SiteKeys · rotate_card_key(&Actor) -> u64
+//! centre.directory_key() -> Hash (Ed25519 public) · site_keys() -> SiteKeys · rotate_card_key(&Actor) -> u64 · after_restore(&Actor) -> u64
 //!
 //! // Boxes (the message types are platen_sync::message's)
 //! centre.enrol_ask(&EnrolAsk) -> EnrolAnswer            // Waiting, or what accept_enrolment kept
@@ -42,7 +42,7 @@
 //! centre.rules() · put_rule(&Actor, RuleRecord) · delete_rule(&Actor, RuleId)
 //! centre.jobs(&JobFilter { user, node, state, from_unix_ms, to_unix_ms }, Page) -> Listed<CentralJob> · job(JobId)
 //! centre.charges(&ChargeFilter { user, node, from_unix_ms, to_unix_ms }, Page) -> Listed<Charge> · double_releases(Page)
-//! centre.journal(&JournalFilter { node, branch, after }, Page) -> Vec<JournalEntry> · logins(&LoginFilter, Page)
+//! centre.journal(NodeId, branch, after, limit) -> Vec<JournalEntry> · logins(&LoginFilter, Page)
 //! centre.alerts(open_only, Page) · settle_alert(&Actor, Uuid)
 //!
 //! // Administrators
@@ -57,8 +57,49 @@
 //! All of them are async, fail with [`CentreError`] and change nothing when they fail, but for
 //! parts of an import. `Actor::Administrator(id)`, `Actor::Node(id)` or `Actor::Program` says who asks.
 
+mod accounts;
+mod actor;
+mod administrators;
+mod alerts;
+mod audit;
+mod centre;
+mod credentials;
+mod directory;
+mod effects;
+mod enrolments;
 mod error;
+mod groups;
+mod import;
+mod jobs;
+mod leases;
+mod login;
+mod nodes;
+mod page;
+mod push;
+mod quotas;
+mod records;
+mod secret;
+mod site;
+mod users;
 mod vault;
 
+pub use actor::{Actor, AdministratorId};
+pub use administrators::{Administrator, Session, Token};
+pub use alerts::Alert;
+pub use audit::{AuditEntry, AuditVerdict};
+pub use centre::Centre;
+pub use credentials::{Credential, IssuedCode, NewCard};
+pub use enrolments::{NewNode, PendingEnrolment};
 pub use error::{CentreError, Fault};
+pub use groups::Group;
+pub use import::{IMPORT_BYTES_MAX, ImportReport};
+pub use jobs::{
+    CentralJob, Charge, ChargeFilter, ChargedShare, JobFilter, JournalEntry, Login, LoginFilter,
+};
+pub use leases::{HeldLease, LeaseFilter, LeaseState};
+pub use nodes::{Node, NodeCertificate, NodeState};
+pub use page::{Listed, Page};
+pub use quotas::QuotaUse;
+pub use site::SiteFacts;
+pub use users::{NewUser, UserChange, UserFilter};
 pub use vault::{KEY_BYTES, Vault};

@@ -123,11 +123,7 @@ mod tests {
             b"salaries.pdf"
         );
         assert!(vault.open(Kept::Secret, &sealed).is_none());
-        assert!(
-            Vault::new(&[2; 32])
-                .open(Kept::JobName, &sealed)
-                .is_none()
-        );
+        assert!(Vault::new(&[2; 32]).open(Kept::JobName, &sealed).is_none());
         assert!(vault.open(Kept::JobName, &sealed[..11]).is_none());
     }
 }

@@ -144,11 +144,13 @@ fn cells(kind: &CredentialKind) -> Result<Cells<'_>, CentreError> {
             cells.lookup = Some(key.0.to_vec());
             (cells.with_pin, cells.proved) = (*with_pin, *proved);
         }
-        CredentialKind::Pin { hash } => (cells.kind, cells.secret) = ("pin", Some(hash)),
-        CredentialKind::Password { hash } => (cells.kind, cells.secret) = ("password", Some(hash)),
+        CredentialKind::Pin { hash } => (cells.kind, cells.secret) = ("pin", Some(hash.as_str())),
+        CredentialKind::Password { hash } => {
+            (cells.kind, cells.secret) = ("password", Some(hash.as_str()))
+        }
         CredentialKind::Finger { part, template } => {
             cells.kind = "finger";
-            (cells.part, cells.template) = (Some(part), Some(template));
+            (cells.part, cells.template) = (Some(part.as_str()), Some(template.as_slice()));
         }
         CredentialKind::Code { key } => {
             (cells.kind, cells.lookup) = ("code", Some(key.0.to_vec()));

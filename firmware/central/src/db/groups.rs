@@ -24,7 +24,10 @@ pub(crate) async fn by_id(
     id: GroupId,
 ) -> Result<Option<GroupRecord>, CentreError> {
     let query = sqlx::query("SELECT id, name FROM groups_of_people WHERE id = $1");
-    let row = query.bind(id.to_string()).fetch_optional(connection).await?;
+    let row = query
+        .bind(id.to_string())
+        .fetch_optional(connection)
+        .await?;
     row.as_ref().map(group).transpose()
 }
 

@@ -8,10 +8,10 @@
 mod database;
 mod list;
 mod row;
-mod schema;
+pub(crate) mod schema;
 
 pub(crate) use database::{Database, Tx};
-pub(crate) use row::{Columns, count, keyword, signed, stamp};
+pub(crate) use row::{Columns, keyword, signed, stamp};
 
 pub(crate) mod administrators;
 pub(crate) mod alerts;

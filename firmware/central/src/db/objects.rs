@@ -2,9 +2,7 @@
 //! One row for every object that the directory ever had, with the revision of its last change:
 //! what boxes are told, and what they are told is gone. The caller holds the site's row.
 
-use platen_model::{
-    CredentialId, GroupId, PricesId, QuotaId, RecordId, RuleId, Tombstone, UserId,
-};
+use platen_model::{CredentialId, GroupId, PricesId, QuotaId, RecordId, RuleId, Tombstone, UserId};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
@@ -20,6 +18,16 @@ pub(crate) enum Standing {
     Gone = 1,
     /// There is a record of it, but nobody gets in by it any more: told first, as if it were gone.
     Worthless = 2,
+}
+
+impl Standing {
+    /// A tombstone with a record behind it takes two revisions: the record is not to be beaten by it.
+    fn revisions(self) -> u64 {
+        match self {
+            Self::Kept | Self::Gone => 1,
+            Self::Worthless => 2,
+        }
+    }
 }
 
 /// The two columns that name an object.
@@ -61,7 +69,7 @@ pub(crate) async fn change(
     if keyed.is_empty() {
         return Ok(());
     }
-    let many = u64::try_from(keyed.len()).unwrap_or(u64::MAX);
+    let many = keyed.iter().map(|(_, standing)| standing.revisions()).sum();
     let mut revision = site::advance(connection, many).await?.saturating_sub(many);
     for chunk in keyed.chunks(list::ROWS) {
         let values = list::rows_of(4, chunk.len());
@@ -70,7 +78,7 @@ pub(crate) async fn change(
              DO UPDATE SET revision = excluded.revision, gone = excluded.gone"
         ));
         for ((kind, id), standing) in chunk {
-            revision += 1;
+            revision += standing.revisions();
             query = query
                 .bind(*kind)
                 .bind(id.clone())
@@ -82,18 +90,23 @@ pub(crate) async fn change(
     Ok(())
 }
 
-/// Everything that lost its worth after a revision.
+/// What lost its worth after a revision, at most `limit`.
 pub(crate) async fn tombstones(
     connection: &mut AnyConnection,
     after: u64,
+    limit: u64,
 ) -> Result<Vec<Tombstone>, CentreError> {
-    let statement = "SELECT kind, id, revision FROM objects \
-         WHERE gone IN (1, 2) AND revision > $1 ORDER BY revision";
-    let query = sqlx::query(statement).bind(signed(after));
-    let rows = query.fetch_all(connection).await?;
+    let statement = "SELECT kind, id, revision, gone FROM objects \
+         WHERE gone IN (1, 2) AND revision > $1 ORDER BY revision LIMIT $2";
+    let rows = sqlx::query(statement)
+        .bind(signed(after))
+        .bind(signed(limit))
+        .fetch_all(connection)
+        .await?;
     let tombstone = |row: &AnyRow| {
         Ok(Tombstone {
-            revision: row.number("revision")?,
+            // That of a worthless object stands before its record.
+            revision: row.number("revision")? + 1 - row.number("gone")?,
             id: record_id(row)?,
         })
     };

@@ -9,8 +9,7 @@ use uuid::Uuid;
 use super::{Columns, keyword, list, signed};
 use crate::app::CentreError;
 
-const COLUMNS: &str =
-    "q.id, q.name, q.covers, q.covered, q.unit, q.amount, q.period, q.when_spent";
+const COLUMNS: &str = "q.id, q.name, q.covers, q.covered, q.unit, q.amount, q.period, q.when_spent";
 
 fn quota(row: &AnyRow) -> Result<Quota, CentreError> {
     let covered = row.uuid("covered")?;
@@ -97,10 +96,7 @@ pub(crate) async fn changed(
 }
 
 /// Keeps a quota as it is given.
-pub(crate) async fn put(
-    connection: &mut AnyConnection,
-    quota: &Quota,
-) -> Result<(), CentreError> {
+pub(crate) async fn put(connection: &mut AnyConnection, quota: &Quota) -> Result<(), CentreError> {
     let (covers, covered) = match quota.covers {
         Covers::User(user) => ("user", user.to_string()),
         Covers::Group(group) => ("group", group.to_string()),

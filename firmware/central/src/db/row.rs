@@ -16,11 +16,6 @@ pub(crate) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// From a column that never holds a negative number.
-pub(crate) fn count(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
-}
-
 /// From the three columns of a time of a box.
 pub(crate) fn stamp(row: &AnyRow) -> Result<Stamp, CentreError> {
     Ok(Stamp {

@@ -72,11 +72,7 @@ async fn make_first_table(database: &Database) -> Result<(), CentreError> {
     tx.commit().await
 }
 
-async fn apply(
-    connection: &mut AnyConnection,
-    kind: Kind,
-    step: &str,
-) -> Result<(), CentreError> {
+async fn apply(connection: &mut AnyConnection, kind: Kind, step: &str) -> Result<(), CentreError> {
     let text = match kind {
         Kind::Sqlite => step.to_owned(),
         Kind::Postgres => step.replace(" BLOB", " BYTEA"),

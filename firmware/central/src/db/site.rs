@@ -21,9 +21,11 @@ pub(crate) struct Site {
     /// They, sealed.
     pub(crate) card_keys: Vec<u8>,
     pub(crate) settings: Settings,
+    /// When the database was last put back from a backup; 0 for never.
+    pub(crate) restored_unix_ms: u64,
 }
 
-const COLUMNS: &str = "id, name, generation, revision, keys, card_keys, settings";
+const COLUMNS: &str = "id, name, generation, revision, keys, card_keys, settings, restored_unix_ms";
 
 fn site(row: &AnyRow) -> Result<Site, CentreError> {
     let settings = row.text("settings")?;
@@ -35,6 +37,7 @@ fn site(row: &AnyRow) -> Result<Site, CentreError> {
         keys: row.number_as("keys")?,
         card_keys: row.bytes("card_keys")?,
         settings: serde_json::from_str(&settings).map_err(|_| CentreError::corrupt("settings"))?,
+        restored_unix_ms: row.number("restored_unix_ms")?,
     })
 }
 
@@ -45,8 +48,8 @@ pub(crate) async fn make(
     name: &str,
     card_keys: Vec<u8>,
 ) -> Result<bool, CentreError> {
-    let statement = "INSERT INTO site (one, id, name, generation, revision, keys, card_keys, settings) \
-         VALUES (1, $1, $2, 1, 0, 1, $3, $4) ON CONFLICT (one) DO NOTHING";
+    let statement = "INSERT INTO site (one, id, name, generation, revision, keys, card_keys, settings, \
+         restored_unix_ms) VALUES (1, $1, $2, 1, 0, 1, $3, $4, 0) ON CONFLICT (one) DO NOTHING";
     let done = sqlx::query(statement)
         .bind(id.to_string())
         .bind(name.to_owned())
@@ -75,10 +78,7 @@ pub(crate) async fn lock(connection: &mut AnyConnection) -> Result<Site, CentreE
 }
 
 /// Takes the next `many` revisions and returns the last one.
-pub(crate) async fn advance(
-    connection: &mut AnyConnection,
-    many: u64,
-) -> Result<u64, CentreError> {
+pub(crate) async fn advance(connection: &mut AnyConnection, many: u64) -> Result<u64, CentreError> {
     let statement = "UPDATE site SET revision = revision + $1 WHERE one = 1 RETURNING revision";
     let query = sqlx::query(statement).bind(signed(many));
     query.fetch_one(connection).await?.number("revision")
@@ -92,10 +92,7 @@ pub(crate) async fn latest(connection: &mut AnyConnection) -> Result<(u64, u64),
 }
 
 /// Gives the site another name.
-pub(crate) async fn rename(
-    connection: &mut AnyConnection,
-    name: &str,
-) -> Result<(), CentreError> {
+pub(crate) async fn rename(connection: &mut AnyConnection, name: &str) -> Result<(), CentreError> {
     sqlx::query("UPDATE site SET name = $1 WHERE one = 1")
         .bind(name.to_owned())
         .execute(connection)
@@ -115,14 +112,40 @@ pub(crate) async fn set_settings(
     Ok(())
 }
 
-/// Begins a new generation, with these keys behind the card hashes.
-pub(crate) async fn begin_generation(
+/// Begins a new generation.
+pub(crate) async fn set_generation(
+    connection: &mut AnyConnection,
+    generation: u64,
+) -> Result<(), CentreError> {
+    sqlx::query("UPDATE site SET generation = $1 WHERE one = 1")
+        .bind(signed(generation))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Keeps the keys that are behind the card hashes from now on.
+pub(crate) async fn set_card_keys(
     connection: &mut AnyConnection,
     keys: u32,
     card_keys: Vec<u8>,
-) -> Result<u64, CentreError> {
-    let statement = "UPDATE site SET generation = generation + 1, keys = $1, card_keys = $2 \
-         WHERE one = 1 RETURNING generation";
-    let query = sqlx::query(statement).bind(i64::from(keys)).bind(card_keys);
-    query.fetch_one(connection).await?.number("generation")
+) -> Result<(), CentreError> {
+    sqlx::query("UPDATE site SET keys = $1, card_keys = $2 WHERE one = 1")
+        .bind(i64::from(keys))
+        .bind(card_keys)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Notes that the database was put back from a backup.
+pub(crate) async fn set_restored(
+    connection: &mut AnyConnection,
+    at_unix_ms: u64,
+) -> Result<(), CentreError> {
+    sqlx::query("UPDATE site SET restored_unix_ms = $1 WHERE one = 1")
+        .bind(signed(at_unix_ms))
+        .execute(connection)
+        .await?;
+    Ok(())
 }

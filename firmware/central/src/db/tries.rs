@@ -70,3 +70,15 @@ pub(crate) async fn clear(
     query.bind(subject.to_owned()).execute(connection).await?;
     Ok(())
 }
+
+/// Takes one try back that was begun and came to nothing.
+pub(crate) async fn take_back(
+    connection: &mut AnyConnection,
+    subject: &str,
+) -> Result<(), CentreError> {
+    sqlx::query("UPDATE tries SET failed = failed - 1 WHERE subject = $1 AND failed > 0")
+        .bind(subject.to_owned())
+        .execute(connection)
+        .await?;
+    Ok(())
+}

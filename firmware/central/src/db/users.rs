@@ -33,9 +33,12 @@ fn complete(
     names: &[AnyRow],
     groups: &[AnyRow],
 ) -> Result<Vec<UserRecord>, CentreError> {
-    let places = users.iter().enumerate().map(|(place, user)| (user.id, place));
+    let places = users
+        .iter()
+        .enumerate()
+        .map(|(place, user)| (user.id, place));
     let places: HashMap<UserId, usize> = places.collect();
-    let mut find = |row: &AnyRow| -> Result<Option<usize>, CentreError> {
+    let find = |row: &AnyRow| -> Result<Option<usize>, CentreError> {
         Ok(places.get(&UserId(row.uuid("user_id")?)).copied())
     };
     for row in names {

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0 OR MIT
--- The site and its directory. Ids are UUIDs as text, times are wall milliseconds since 1970, yes and
+-- The site and its directory. `restored_unix_ms`: when the database was last put back from a backup.
+-- Ids are UUIDs as text, times are wall milliseconds since 1970, yes and
 -- no are 1 and 0. `BLOB` becomes `BYTEA` for PostgreSQL. See docs/formats/central-database.md.
 
 CREATE TABLE site (
@@ -10,7 +11,8 @@ CREATE TABLE site (
     revision BIGINT NOT NULL,
     keys BIGINT NOT NULL,
     card_keys BLOB NOT NULL,
-    settings TEXT NOT NULL
+    settings TEXT NOT NULL,
+    restored_unix_ms BIGINT NOT NULL
 );
 
 CREATE TABLE secrets (

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0 OR MIT
 -- Boxes, how they became members, and what they recorded.
 
--- `branch`, `sequence` and `hash`: the end of the journal as it is kept here.
+-- `branch`: where the last push went. `leases_taken`: the highest serial that the box ever said it took.
 CREATE TABLE nodes (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
@@ -15,9 +15,10 @@ CREATE TABLE nodes (
     revision BIGINT NOT NULL,
     branch BIGINT NOT NULL,
     sequence BIGINT NOT NULL,
-    hash BLOB NOT NULL,
     head BIGINT NOT NULL,
-    lease_serial BIGINT NOT NULL
+    lease_serial BIGINT NOT NULL,
+    leases_taken BIGINT NOT NULL,
+    awaited BIGINT NOT NULL
 );
 
 CREATE TABLE certificates (
@@ -55,12 +56,14 @@ CREATE TABLE journal (
 );
 CREATE INDEX journal_by_sequence ON journal (node, sequence);
 
--- A branch begins at entry `sequence`; branch 0 is every box's first.
+-- The journal of a box is a tree: a branch begins behind entry `base_sequence` of another one.
 CREATE TABLE branches (
     node TEXT NOT NULL,
     branch BIGINT NOT NULL,
-    sequence BIGINT NOT NULL,
-    began_unix_ms BIGINT NOT NULL,
+    base_sequence BIGINT NOT NULL,
+    base_hash BLOB NOT NULL,
+    head_sequence BIGINT NOT NULL,
+    head_hash BLOB NOT NULL,
     PRIMARY KEY (node, branch)
 );
 
@@ -77,3 +80,4 @@ CREATE TABLE logins (
     PRIMARY KEY (node, branch, sequence)
 );
 CREATE INDEX logins_by_time ON logins (at_unix_ms);
+CREATE INDEX logins_by_user ON logins (user_id, at_unix_ms);

@@ -86,7 +86,7 @@ CREATE TABLE leases (
     spent BIGINT NOT NULL,
     counts BIGINT NOT NULL,
     state TEXT NOT NULL,
-    damaged BIGINT NOT NULL,
+    doubtful BIGINT NOT NULL,
     recalled BIGINT NOT NULL,
     granted_unix_ms BIGINT NOT NULL,
     ended_unix_ms BIGINT

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Who stands at a box, for a box that asks. What the centre says here a box could say from its copy,
+//! but for what changed since.
+
+use platen_auth::secret::Secret;
+use platen_model::{
+    CardKey, CredentialKind, CredentialRecord, Denied, Method, NodeId, UserId, UserRecord,
+};
+use platen_sync::card::code_key;
+use platen_sync::message::{LoggedIn, LoginAnswer, LoginAsk, VERSION, Who};
+
+use super::credentials::{kind_name, remove_all};
+use super::secret::Looked;
+use super::{Centre, CentreError};
+use crate::db::users::name_key;
+use crate::db::{self, Tx, site::Site};
+
+/// Who it may be, by which credential; with the PIN or password to be looked at before.
+struct Claim {
+    user: UserRecord,
+    credential: CredentialRecord,
+    /// What the secret is looked at against: the credential itself or the person's PIN.
+    secret: Option<(String, String)>,
+    pin_needed: bool,
+}
+
+type Found = Result<Claim, Denied>;
+
+impl Centre {
+    /// Says who somebody is, and gives the box slices of the quotas that cover the person.
+    ///
+    /// # Errors
+    /// [`CentreError::Busy`] when too many PINs and passwords wait, [`CentreError::Missing`] for a box
+    /// that is no member.
+    pub async fn login(&self, node: NodeId, ask: &LoginAsk) -> Result<LoginAnswer, CentreError> {
+        let mut tx = self.read().await?;
+        let site = db::site::read(&mut tx).await?;
+        let found = self.find(&mut tx, &site, ask).await?;
+        drop(tx);
+        let result = match self.prove(&site, ask, found).await? {
+            Err(denied) => Err(denied),
+            Ok(claim) => self.admit(ask.method, claim).await?,
+        };
+        let who = result.as_ref().ok().map(|(user, _)| user);
+        let leases = self.leases_at_login(node, who, ask.leases_upto).await?;
+        let (_, latest) = db::site::latest(&mut *self.read().await?).await?;
+        Ok(LoginAnswer {
+            version: VERSION,
+            result: result.map(|(_, logged_in)| logged_in),
+            leases,
+            latest,
+        })
+    }
+
+    async fn find(&self, tx: &mut Tx, site: &Site, ask: &LoginAsk) -> Result<Found, CentreError> {
+        let credential = match (ask.method, &ask.who) {
+            (Method::Card | Method::CardPin, Who::Card { key, .. }) => {
+                self.by_key(tx, site, *key, "card").await?
+            }
+            (Method::Code, Who::Card { key, .. }) => self.by_key(tx, site, *key, "code").await?,
+            (Method::Code, _) => {
+                let code = ask.secret.as_deref().unwrap_or_default();
+                let key = code_key(&self.keys_of(site)?, site.keys, code);
+                let key = key.ok_or(CentreError::corrupt("list of card keys"))?;
+                self.by_key(tx, site, key, "code").await?
+            }
+            (Method::Pin, Who::Number(number)) => {
+                let owners = db::users::owners_of_numbers(tx, std::slice::from_ref(number)).await?;
+                of_kind(tx, owners.get(number).copied(), "pin").await?
+            }
+            (Method::Password, Who::Login(name)) => {
+                let key = name_key(name);
+                let names = std::slice::from_ref(&key);
+                let owners = db::users::owners_of_names(tx, names).await?;
+                let owner = owners.get(&key).filter(|(_, is_login)| *is_login);
+                of_kind(tx, owner.map(|(user, _)| *user), "password").await?
+            }
+            (Method::Finger, Who::Credential(id)) => {
+                let found = db::credentials::by_id(tx, *id).await?;
+                found.filter(|one| kind_name(&one.kind) == "finger")
+            }
+            _ => None,
+        };
+        let unknown = match ask.method {
+            Method::Card | Method::CardPin => Denied::UnknownCard,
+            Method::Finger => Denied::UnknownFinger,
+            Method::Code => Denied::BadCode,
+            _ => Denied::WrongSecret,
+        };
+        let Some(credential) = credential else {
+            return Ok(Err(unknown));
+        };
+        let Some(user) = db::users::by_id(tx, credential.user).await? else {
+            return Ok(Err(unknown));
+        };
+        self.claim(tx, ask, user, credential).await
+    }
+
+    async fn by_key(
+        &self,
+        tx: &mut Tx,
+        site: &Site,
+        key: CardKey,
+        kind: &str,
+    ) -> Result<Option<CredentialRecord>, CentreError> {
+        let keys = self.keys_from(site, key)?;
+        let found = db::credentials::by_keys(tx, &keys).await?;
+        Ok(found.into_iter().find(|one| kind_name(&one.kind) == kind))
+    }
+
+    async fn claim(
+        &self,
+        tx: &mut Tx,
+        ask: &LoginAsk,
+        user: UserRecord,
+        credential: CredentialRecord,
+    ) -> Result<Found, CentreError> {
+        let now = self.now_ms();
+        let (mut secret, mut pin_needed) = (None, false);
+        match &credential.kind {
+            CredentialKind::Card {
+                with_pin, proved, ..
+            } => {
+                let proof = matches!(ask.who, Who::Card { proved: true, .. });
+                if *proved && !proof {
+                    return Ok(Err(Denied::WeakCard));
+                }
+                pin_needed = *with_pin && ask.method == Method::Card;
+                if ask.method == Method::CardPin {
+                    match of_kind(tx, Some(user.id), "pin").await? {
+                        Some(pin) => secret = hash_of(&pin),
+                        None => return Ok(Err(Denied::WrongSecret)),
+                    }
+                }
+            }
+            CredentialKind::Pin { .. } | CredentialKind::Password { .. } => {
+                secret = hash_of(&credential);
+            }
+            _ => {}
+        }
+        if credential.until_unix_ms.is_some_and(|until| until <= now) {
+            return Ok(Err(match ask.method {
+                Method::Code => Denied::BadCode,
+                _ => Denied::Expired,
+            }));
+        }
+        Ok(Ok(Claim {
+            user,
+            credential,
+            secret,
+            pin_needed,
+        }))
+    }
+
+    /// Looks at what was typed. Whoever is not known takes as long.
+    async fn prove(&self, site: &Site, ask: &LoginAsk, found: Found) -> Result<Found, CentreError> {
+        let by_secret = matches!(ask.method, Method::Pin | Method::Password | Method::CardPin);
+        let typed = Secret::new(ask.secret.clone().unwrap_or_default());
+        let looked = match (&found, by_secret) {
+            (Ok(claim), true) => {
+                let subject = claim.secret.clone();
+                self.look(subject, typed, &site.settings).await?
+            }
+            (Err(Denied::WrongSecret), true) => self.look(None, typed, &site.settings).await?,
+            _ => return Ok(found),
+        };
+        Ok(match looked {
+            Looked::Right => found,
+            Looked::Wrong => Err(Denied::WrongSecret),
+            Looked::LockedUntil(_) => Err(Denied::LockedOut),
+        })
+    }
+
+    /// The last look: whether the person may log in, and a code is good once.
+    async fn admit(
+        &self,
+        method: Method,
+        claim: Claim,
+    ) -> Result<Result<(UserRecord, LoggedIn), Denied>, CentreError> {
+        // Told only to who has proved who they are.
+        if !claim.user.active {
+            return Ok(Err(Denied::UserDisabled));
+        }
+        if method == Method::Code && !self.use_up(&claim.credential).await? {
+            return Ok(Err(Denied::BadCode));
+        }
+        let logged_in = LoggedIn {
+            user: claim.user.id,
+            credential: claim.credential.id,
+            pin_needed: claim.pin_needed,
+        };
+        Ok(Ok((claim.user, logged_in)))
+    }
+
+    async fn use_up(&self, code: &CredentialRecord) -> Result<bool, CentreError> {
+        let (mut tx, _) = self.change().await?;
+        if db::credentials::by_id(&mut tx, code.id).await?.is_none() {
+            return Ok(false);
+        }
+        remove_all(&mut tx, std::slice::from_ref(code)).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+async fn of_kind(
+    tx: &mut Tx,
+    user: Option<UserId>,
+    kind: &str,
+) -> Result<Option<CredentialRecord>, CentreError> {
+    let Some(user) = user else {
+        return Ok(None);
+    };
+    let has = db::credentials::of_users(tx, &[user]).await?;
+    Ok(has.into_iter().find(|one| kind_name(&one.kind) == kind))
+}
+
+/// What tries are counted by, and the hash.
+fn hash_of(credential: &CredentialRecord) -> Option<(String, String)> {
+    match &credential.kind {
+        CredentialKind::Pin { hash } | CredentialKind::Password { hash } => {
+            Some((credential.id.to_string(), hash.clone()))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! How jobs stand at their boxes. Names are sealed: the caller seals and opens them.
+
+use platen_model::{JobId, JobNumber, NodeId, PrinterName, UserId};
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+
+use super::{Columns, keyword, list, signed};
+use crate::app::{CentralJob, CentreError, JobFilter};
+
+/// A job whose owner's and document's names are sealed.
+pub(crate) struct SealedJob {
+    pub(crate) job: CentralJob,
+    pub(crate) owner: Vec<u8>,
+    pub(crate) name: Vec<u8>,
+}
+
+const COLUMNS: &str = "job, node, number, turn, user_id, owner, name, format, octets, state, \
+     reason, printer, count_json, created_unix_ms";
+
+fn job(row: &AnyRow) -> Result<SealedJob, CentreError> {
+    let job = CentralJob {
+        job: JobId(row.uuid("job")?),
+        node: NodeId(row.uuid("node")?),
+        number: JobNumber(row.number_as("number")?),
+        turn: row.number("turn")?,
+        user: row.uuid_if("user_id")?.map(UserId),
+        owner: String::new(),
+        name: String::new(),
+        format: row.text("format")?,
+        octets: row.number("octets")?,
+        state: row.keyword("state")?,
+        reason: row.keyword("reason")?,
+        printer: row.text_if("printer")?.map(PrinterName),
+        count: row.json_if("count_json")?,
+        created_unix_ms: row.number("created_unix_ms")?,
+    };
+    Ok(SealedJob {
+        job,
+        owner: row.bytes("owner")?,
+        name: row.bytes("name")?,
+    })
+}
+
+/// Keeps how jobs stand; a word that is older than the one that is known changes nothing. No job may
+/// be there twice.
+pub(crate) async fn put(
+    connection: &mut AnyConnection,
+    jobs: &[SealedJob],
+) -> Result<(), CentreError> {
+    for chunk in jobs.chunks(list::ROWS) {
+        let values = list::rows_of(14, chunk.len());
+        let mut query = list::statement(format!(
+            "INSERT INTO jobs ({COLUMNS}) VALUES {values} ON CONFLICT (job) DO UPDATE SET \
+             node = excluded.node, number = excluded.number, turn = excluded.turn, \
+             user_id = excluded.user_id, owner = excluded.owner, name = excluded.name, \
+             format = excluded.format, octets = excluded.octets, state = excluded.state, \
+             reason = excluded.reason, printer = excluded.printer, \
+             count_json = excluded.count_json, created_unix_ms = excluded.created_unix_ms \
+             WHERE jobs.turn < excluded.turn"
+        ));
+        for SealedJob { job, owner, name } in chunk {
+            let count = job.count.as_ref().map(serde_json::to_string);
+            let count = count.transpose().map_err(|_| CentreError::System)?;
+            query = query
+                .bind(job.job.to_string())
+                .bind(job.node.to_string())
+                .bind(i64::from(job.number.0))
+                .bind(signed(job.turn))
+                .bind(job.user.map(|user| user.to_string()))
+                .bind(owner.clone())
+                .bind(name.clone())
+                .bind(job.format.clone())
+                .bind(signed(job.octets))
+                .bind(keyword(&job.state))
+                .bind(keyword(&job.reason))
+                .bind(job.printer.as_ref().map(|printer| printer.0.clone()))
+                .bind(count)
+                .bind(signed(job.created_unix_ms));
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// One job.
+pub(crate) async fn by_id(
+    connection: &mut AnyConnection,
+    id: JobId,
+) -> Result<Option<SealedJob>, CentreError> {
+    let statement = format!("SELECT {COLUMNS} FROM jobs WHERE job = $1");
+    let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(id.to_string());
+    let row = query.fetch_optional(connection).await?;
+    row.as_ref().map(job).transpose()
+}
+
+/// Jobs, the newest first, and how many there are.
+pub(crate) async fn page(
+    connection: &mut AnyConnection,
+    filter: &JobFilter,
+    (offset, limit): (u64, u64),
+) -> Result<(Vec<SealedJob>, u64), CentreError> {
+    const WHERE: &str = "WHERE ($1 = '' OR user_id = $1) AND ($2 = '' OR node = $2) \
+         AND ($3 = '' OR state = $3) AND created_unix_ms >= $4 AND created_unix_ms <= $5";
+    let user = filter.user.map(|user| user.to_string()).unwrap_or_default();
+    let node = filter.node.map(|node| node.to_string()).unwrap_or_default();
+    let state = filter.state.as_ref().map(keyword).unwrap_or_default();
+    let from = signed(filter.from_unix_ms.unwrap_or(0));
+    let to = signed(filter.to_unix_ms.unwrap_or(u64::MAX));
+    let count = format!("SELECT COUNT(*) AS many FROM jobs {WHERE}");
+    let many = sqlx::query(sqlx::AssertSqlSafe(count))
+        .bind(user.clone())
+        .bind(node.clone())
+        .bind(state.clone())
+        .bind(from)
+        .bind(to)
+        .fetch_one(&mut *connection)
+        .await?
+        .number("many")?;
+    let select = format!(
+        "SELECT {COLUMNS} FROM jobs {WHERE} \
+         ORDER BY created_unix_ms DESC, job DESC LIMIT $6 OFFSET $7"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(select))
+        .bind(user)
+        .bind(node)
+        .bind(state)
+        .bind(from)
+        .bind(to)
+        .bind(signed(limit))
+        .bind(signed(offset))
+        .fetch_all(connection)
+        .await?;
+    let jobs: Result<Vec<_>, _> = rows.iter().map(job).collect();
+    Ok((jobs?, many))
+}

@@ -16,8 +16,8 @@ use given::{Box, Centre, SITE, card, card_key, code, code_key, group, user, user
 use platen_auth::people::{NewCard, SecretKind};
 use platen_auth::{Cache, CacheError, People, Position};
 use platen_model::{
-    Changes, Clock, CredentialId, CredentialKind, PricesId, Quota, QuotaId, Record, RecordId,
-    RuleId, RuleRecord, Settings, SiteId, Tombstone, UserId,
+    Changes, Clock, CredentialId, CredentialKind, Denied, PricesId, Quota, QuotaId, Record,
+    RecordId, RuleId, RuleRecord, Settings, SiteId, Tombstone, UserId,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -524,6 +524,32 @@ fn an_empty_answer_confirms_the_copy_and_costs_no_write_each_time() {
         before,
         "but one in ten minutes"
     );
+}
+
+#[test]
+fn point_1_a_restart_makes_the_copy_no_younger_whatever_the_clock_says_then() {
+    let (given, mut centre) = (Box::new(), Centre::new());
+    let cache = given.cache();
+    let ann = centre.user(1);
+    centre.credential(ann, card(11));
+    given.pull(&cache, &centre, 10).unwrap();
+    let day = Duration::from_secs(24 * 60 * 60);
+    for _ in 0..31 {
+        given.clock.advance(day);
+        cache.tick(given.clock.now()).unwrap();
+    }
+    drop(cache);
+    let mut now = given.clock.now();
+    for (unix_ms, trusted) in [(now.unix_ms, true), (0, false), (given::T0, true)] {
+        (now.unix_ms, now.trusted, now.elapsed) = (unix_ms, trusted, Duration::ZERO);
+        let cache = Cache::open(given.keys.clone(), &given.database(), now).unwrap();
+        assert!(cache.age(now).unwrap() >= 31 * day);
+        assert_eq!(cache.without_centre(ann, now), Err(Denied::CacheTooOld));
+        assert!(
+            cache.wall_unix_ms(now) >= given::T0 + 31 * 86_400_000,
+            "no time goes back"
+        );
+    }
 }
 
 #[derive(Clone, Debug)]

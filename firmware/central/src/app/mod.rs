@@ -78,6 +78,7 @@ mod page;
 mod push;
 mod quotas;
 mod records;
+mod rule_set;
 mod secret;
 mod site;
 mod users;

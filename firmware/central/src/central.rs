@@ -164,6 +164,8 @@ async fn server_keys(
         log::info!("making a new certificate for the central servers");
         let next = ServerKeys::issue(authority, names, Some(&kept), now)?;
         let next = next.to_bytes();
-        centre.replace_secret(&Actor::Program, SERVER, &next).await?;
+        centre
+            .replace_secret(&Actor::Program, SERVER, &next)
+            .await?;
     }
 }

@@ -67,12 +67,18 @@ pub(crate) struct AuthorityConfig {
 
 /// Where the database is. May hold a password, so it shows itself nowhere.
 #[derive(Clone, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "String")]
 pub(crate) struct DatabaseUrl(Zeroizing<String>);
 
 impl DatabaseUrl {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for DatabaseUrl {
+    fn from(url: String) -> Self {
+        Self(Zeroizing::new(url))
     }
 }
 

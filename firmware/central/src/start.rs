@@ -118,7 +118,9 @@ pub(crate) fn run(path: &Path) -> Result<(), StartError> {
         let central = Arc::new(central?);
         let doors = Doors::open(&config, &central, &executor)?;
         executor.spawn(sync::watch(Arc::clone(&central))).detach();
-        executor.spawn(keep_certificate(Arc::clone(&central))).detach();
+        executor
+            .spawn(keep_certificate(Arc::clone(&central)))
+            .detach();
         say_ready();
         let _ = stop.next().await;
         log::info!("stopping");
@@ -162,10 +164,8 @@ pub(crate) async fn open(config: &Config) -> Result<Central, StartError> {
     let names = names(config);
     let central = Central::assemble(centre, &config.authority, names, clock).await?;
     let path = config.data.join("authority.pem");
-    fs::write(&path, central.authority.authorities()).map_err(|source| StartError::Data {
-        path,
-        source,
-    })?;
+    fs::write(&path, central.authority.authorities())
+        .map_err(|source| StartError::Data { path, source })?;
     Ok(central)
 }
 
@@ -189,7 +189,10 @@ impl Doors {
         executor: &Arc<Executor<'static>>,
     ) -> Result<Self, StartError> {
         let bind = |addresses: &[SocketAddr]| -> Result<Vec<Listener>, ListenError> {
-            addresses.iter().map(|address| Listener::tcp(*address)).collect()
+            addresses
+                .iter()
+                .map(|address| Listener::tcp(*address))
+                .collect()
         };
         let (api, boxes) = (bind(&config.api.listen)?, bind(&config.sync.listen)?);
         for listener in &api {
@@ -275,7 +278,11 @@ fn names(config: &Config) -> Vec<String> {
 /// The address by which packets to `there` would leave; connecting a UDP socket sends none.
 fn way_out(there: &str) -> Option<IpAddr> {
     let there: SocketAddr = there.parse().ok()?;
-    let any = if there.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let any = if there.is_ipv4() {
+        "0.0.0.0:0"
+    } else {
+        "[::]:0"
+    };
     let socket = UdpSocket::bind(any).ok()?;
     socket.connect(there).ok()?;
     Some(socket.local_addr().ok()?.ip())

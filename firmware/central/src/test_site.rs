@@ -102,7 +102,11 @@ impl TestSite {
 
     /// Asks the API with this site's token; the status and the answer.
     pub(crate) fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
         self.ask_with(&self.token, method, path, "application/json", body)
     }
 
@@ -131,7 +135,10 @@ impl TestSite {
     /// The same, which must be served.
     pub(crate) fn served(&self, method: &str, path: &str, body: Value) -> Value {
         let (status, answer) = self.ask(method, path, body);
-        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+        assert!(
+            (200..300).contains(&status),
+            "{method} {path}: {status} {answer}"
+        );
         answer
     }
 
@@ -141,7 +148,11 @@ impl TestSite {
         let (csr, key) = request();
         smol::block_on(async {
             let now = self.central.clock.now().unix_ms;
-            let issued = self.central.authority.issue_for_box(node, &csr, now).unwrap();
+            let issued = self
+                .central
+                .authority
+                .issue_for_box(node, &csr, now)
+                .unwrap();
             let new = platen_central::app::NewNode {
                 node,
                 name: format!("box {number}"),

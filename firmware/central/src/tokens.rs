@@ -54,7 +54,9 @@ pub(crate) async fn first(centre: &Centre, config: &Config) -> Result<(), TokenE
         Err(TokenError::Centre(CentreError::Conflict { .. })) => return Ok(()),
         other => other?,
     };
-    centre.rename_site(&Actor::Program, config.site.trim()).await?;
+    centre
+        .rename_site(&Actor::Program, config.site.trim())
+        .await?;
     let session = centre
         .issue_token(&Actor::Program, administrator, FIRST_LABEL, DAYS_MAX)
         .await?;
@@ -80,18 +82,30 @@ pub(crate) async fn serve(centre: &Centre, wish: &TokenWish) -> Result<(), Token
     match wish {
         TokenWish::Create { name, days } => {
             let session = centre
-                .issue_token(&Actor::Program, administrator, name, days.unwrap_or(DAYS_MAX))
+                .issue_token(
+                    &Actor::Program,
+                    administrator,
+                    name,
+                    days.unwrap_or(DAYS_MAX),
+                )
                 .await?;
             println!("{}", session.token);
         }
         TokenWish::List => {
             for token in centre.tokens(administrator).await? {
-                println!("{}  {}", platen_model::utc(token.created_unix_ms), token.label);
+                println!(
+                    "{}  {}",
+                    platen_model::utc(token.created_unix_ms),
+                    token.label
+                );
             }
         }
         TokenWish::Revoke { name } => {
             let tokens = centre.tokens(administrator).await?;
-            let mut named = tokens.iter().filter(|token| token.label == *name).peekable();
+            let mut named = tokens
+                .iter()
+                .filter(|token| token.label == *name)
+                .peekable();
             if named.peek().is_none() {
                 return Err(TokenError::Unknown(name.clone()));
             }
@@ -105,7 +119,9 @@ pub(crate) async fn serve(centre: &Centre, wish: &TokenWish) -> Result<(), Token
 
 async fn find(centre: &Centre) -> Result<Option<Administrator>, TokenError> {
     let all = centre.administrators().await?;
-    Ok(all.into_iter().find(|administrator| administrator.name == FIRST))
+    Ok(all
+        .into_iter()
+        .find(|administrator| administrator.name == FIRST))
 }
 
 async fn make(centre: &Centre) -> Result<AdministratorId, TokenError> {
@@ -115,5 +131,7 @@ async fn make(centre: &Centre) -> Result<AdministratorId, TokenError> {
         .map_err(|_| TokenError::NoRandomness)?;
     let password: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let secret = Secret::new(password);
-    Ok(centre.create_administrator(&Actor::Program, FIRST, secret).await?)
+    Ok(centre
+        .create_administrator(&Actor::Program, FIRST, secret)
+        .await?)
 }

@@ -14,7 +14,6 @@ use rcgen::{
 };
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
-use ring::signature::Ed25519KeyPair;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -31,22 +30,18 @@ const CHAIN_MAX: usize = 8;
 const CSR_OCTETS_MAX: usize = 4096;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// What a site's central servers share, as it is sealed into the database. The field names are the
-/// CBOR keys.
+/// The site's own authority, as it is sealed into the database. The field names are the CBOR keys.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct SiteSecrets {
-    /// PKCS #8 of the authority's key; empty when the authority is the administrator's own.
+pub(crate) struct AuthorityKeys {
+    /// PKCS #8 of the key.
     #[serde(with = "platen_model::bytes")]
-    authority_key: Vec<u8>,
-    /// The authority's certificate, PEM; empty when it is the administrator's own.
-    authority_certificate: String,
-    /// PKCS #8 of the Ed25519 key that signs the directory.
-    #[serde(with = "platen_model::bytes")]
-    directory_key: Vec<u8>,
+    key: Vec<u8>,
+    /// The certificate, PEM.
+    certificate: String,
 }
 
-impl SiteSecrets {
-    /// New keys for a site.
+impl AuthorityKeys {
+    /// A new authority for a site.
     ///
     /// # Errors
     /// [`AuthorityError`] when the name can't stand in a certificate or there is no randomness.
@@ -64,12 +59,9 @@ impl SiteSecrets {
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2049, 12, 31);
         let certificate = params.self_signed(&key)?;
-        let directory = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
-            .map_err(|_| AuthorityError::NoRandomness)?;
         Ok(Self {
-            authority_key: key.serialize_der(),
-            authority_certificate: certificate.pem(),
-            directory_key: directory.as_ref().to_vec(),
+            key: key.serialize_der(),
+            certificate: certificate.pem(),
         })
     }
 
@@ -81,7 +73,7 @@ impl SiteSecrets {
         bytes
     }
 
-    /// What [`SiteSecrets::to_bytes`] wrote.
+    /// What [`AuthorityKeys::to_bytes`] wrote.
     ///
     /// # Errors
     /// [`AuthorityError::Secrets`] when it is something else.
@@ -90,16 +82,15 @@ impl SiteSecrets {
     }
 }
 
-impl Drop for SiteSecrets {
+impl Drop for AuthorityKeys {
     fn drop(&mut self) {
-        self.authority_key.zeroize();
-        self.directory_key.zeroize();
+        self.key.zeroize();
     }
 }
 
-impl fmt::Debug for SiteSecrets {
+impl fmt::Debug for AuthorityKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SiteSecrets")
+        f.write_str("AuthorityKeys")
     }
 }
 
@@ -119,72 +110,57 @@ pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     chain: Vec<CertificateDer<'static>>,
     authorities: String,
-    directory: Ed25519KeyPair,
 }
 
 impl Authority {
-    /// The authority of `secrets`.
+    /// The authority of `keys`.
     ///
     /// # Errors
-    /// [`AuthorityError`] when they are not what [`SiteSecrets::generate`] made.
-    pub(crate) fn own(secrets: &SiteSecrets) -> Result<Self, AuthorityError> {
-        let key = PrivateKeyDer::try_from(secrets.authority_key.as_slice())
-            .map_err(|_| AuthorityError::Secrets)?;
-        Self::of(
-            secrets,
-            &key,
-            secrets.authority_certificate.clone(),
-            Path::new(""),
-        )
+    /// [`AuthorityError`] when they are not what [`AuthorityKeys::generate`] made.
+    pub(crate) fn own(keys: &AuthorityKeys) -> Result<Self, AuthorityError> {
+        let key =
+            PrivateKeyDer::try_from(keys.key.as_slice()).map_err(|_| AuthorityError::Secrets)?;
+        Self::of(&key, keys.certificate.clone())?.ok_or(AuthorityError::Secrets)
     }
 
     /// The administrator's own authority: `certificate` begins with the one that signs, and those
-    /// that vouch for it follow; `key` is its key, PKCS #8. Both are PEM.
+    /// that vouch for it follow; `key` is its key, PKCS #8. Both are PEM. Blocks.
     ///
     /// # Errors
     /// [`AuthorityError`], such as when the key is not the certificate's.
-    pub(crate) fn of_files(
-        secrets: &SiteSecrets,
-        certificate: &Path,
-        key: &Path,
-    ) -> Result<Self, AuthorityError> {
+    pub(crate) fn of_files(certificate: &Path, key: &Path) -> Result<Self, AuthorityError> {
         let read = |path: &Path| {
             std::fs::read(path).map_err(|source| AuthorityError::Read {
                 path: path.to_owned(),
                 source,
             })
         };
-        let text = String::from_utf8(read(certificate)?).map_err(|_| AuthorityError::Pem {
-            path: certificate.to_owned(),
-        })?;
+        let no_pem = |path: &Path| AuthorityError::Pem {
+            path: path.to_owned(),
+        };
+        let text = String::from_utf8(read(certificate)?).map_err(|_| no_pem(certificate))?;
         let pem = Zeroizing::new(read(key)?);
-        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| AuthorityError::Pem {
-            path: key.to_owned(),
-        })?;
-        Self::of(secrets, &key, text, certificate)
+        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| no_pem(key))?;
+        Self::of(&key, text)?.ok_or_else(|| no_pem(certificate))
     }
 
-    fn of(
-        secrets: &SiteSecrets,
-        key: &PrivateKeyDer<'_>,
-        authorities: String,
-        path: &Path,
-    ) -> Result<Self, AuthorityError> {
-        let chain = certificates(&authorities).ok_or_else(|| AuthorityError::Pem {
-            path: path.to_owned(),
-        })?;
-        let first = chain.first().ok_or(AuthorityError::Secrets)?.clone();
+    /// `None` when there is no certificate in `authorities`.
+    fn of(key: &PrivateKeyDer<'_>, authorities: String) -> Result<Option<Self>, AuthorityError> {
+        let Some(chain) = certificates(&authorities) else {
+            return Ok(None);
+        };
+        let Some(first) = chain.first().cloned() else {
+            return Ok(None);
+        };
         let provider = platen_net::crypto_provider();
         CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider)
             .map_err(AuthorityError::Mismatch)?;
         let pair = KeyPair::try_from(key)?;
-        Ok(Self {
+        Ok(Some(Self {
             issuer: Issuer::from_ca_cert_der(&first, pair)?,
             chain,
             authorities,
-            directory: Ed25519KeyPair::from_pkcs8(&secrets.directory_key)
-                .map_err(|_| AuthorityError::Secrets)?,
-        })
+        }))
     }
 
     /// Certificates that vouch for this site's servers, PEM.
@@ -192,9 +168,9 @@ impl Authority {
         &self.authorities
     }
 
-    /// The key that signs the directory.
-    pub(crate) fn directory(&self) -> &Ed25519KeyPair {
-        &self.directory
+    /// The certificates that vouch for what is signed here, the signing one first.
+    pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.chain
     }
 
     /// Signs a certificate for the box `node` that asks by `csr` (PKCS #10, DER). Only the public
@@ -227,30 +203,24 @@ impl Authority {
         self.finish(params, &asked.public_key, until_unix_ms)
     }
 
-    /// A new key and a certificate for this server, under `names` (host names and addresses).
+    /// A new key (PKCS #8, DER) and a certificate for servers under `names` (host names and
+    /// addresses).
     ///
     /// # Errors
     /// [`AuthorityError::Certificate`] when a name can't stand in a certificate.
-    pub(crate) fn issue_for_server(
+    pub(crate) fn issue_for_servers(
         &self,
         names: &[String],
         now_unix_ms: u64,
-    ) -> Result<(CertifiedKey, u64), AuthorityError> {
+    ) -> Result<(Zeroizing<Vec<u8>>, IssuedCertificate), AuthorityError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let until_unix_ms = until(now_unix_ms);
         let mut params = CertificateParams::new(names)?;
         let first = names.first().map_or("platen-central", String::as_str);
         params.distinguished_name.push(DnType::CommonName, first);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let issued = self.finish(params, &key, until_unix_ms)?;
-        let mut chain = vec![CertificateDer::from(issued.der)];
-        chain.extend(self.chain.iter().cloned());
-        let key =
-            PrivateKeyDer::try_from(key.serialize_der()).map_err(|_| AuthorityError::Secrets)?;
-        let certified = CertifiedKey::from_der(chain, key, &platen_net::crypto_provider())
-            .map_err(AuthorityError::Mismatch)?;
-        Ok((certified, until_unix_ms))
+        let issued = self.finish(params, &key, until(now_unix_ms))?;
+        Ok((Zeroizing::new(key.serialize_der()), issued))
     }
 
     fn finish(
@@ -336,8 +306,8 @@ mod tests {
     const NOW: u64 = 1_795_000_000_000;
 
     fn authority() -> Authority {
-        let secrets = SiteSecrets::generate("Example").unwrap();
-        let again = SiteSecrets::from_bytes(&secrets.to_bytes()).unwrap();
+        let keys = AuthorityKeys::generate("Example").unwrap();
+        let again = AuthorityKeys::from_bytes(&keys.to_bytes()).unwrap();
         Authority::own(&again).unwrap()
     }
 
@@ -403,17 +373,15 @@ mod tests {
         params.distinguished_name.push(DnType::CommonName, "Office");
         std::fs::write(&certificate, params.self_signed(&pair).unwrap().pem()).unwrap();
         std::fs::write(&key, pair.serialize_pem()).unwrap();
-        let secrets = SiteSecrets::generate("Example").unwrap();
-        let authority = Authority::of_files(&secrets, &certificate, &key).unwrap();
+        let authority = Authority::of_files(&certificate, &key).unwrap();
         let names = ["central.example".to_owned(), "192.0.2.1".to_owned()];
-        let (certified, until) = authority.issue_for_server(&names, NOW).unwrap();
-        assert_eq!(certified.cert.len(), 2);
-        assert!(until > NOW);
+        let (_, issued) = authority.issue_for_servers(&names, NOW).unwrap();
+        assert!(issued.until_unix_ms > NOW && !issued.der.is_empty());
 
         let other = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         std::fs::write(&key, other.serialize_pem()).unwrap();
         assert!(matches!(
-            Authority::of_files(&secrets, &certificate, &key),
+            Authority::of_files(&certificate, &key),
             Err(AuthorityError::Mismatch(_))
         ));
     }

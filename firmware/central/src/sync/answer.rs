@@ -73,7 +73,8 @@ impl Refused {
 
     /// No certificate, or one that is none of this site's boxes.
     pub(super) fn not_enrolled() -> Self {
-        let message = "this box is no member of the site: type the code on its screen at the centre";
+        let message =
+            "this box is no member of the site: type the code on its screen at the centre";
         Self::new(StatusCode::UNAUTHORIZED, RefusalCode::NotEnrolled, message)
     }
 
@@ -97,7 +98,11 @@ impl Refused {
 
     fn failed() -> Self {
         let message = "the central server failed; its log says why";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, RefusalCode::Other, message)
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            RefusalCode::Other,
+            message,
+        )
     }
 
     /// The answer to the box.
@@ -155,7 +160,9 @@ impl From<CodecError> for Refused {
                 RefusalCode::Version,
                 format!("{error}: box and centre may be one version apart"),
             ),
-            CodecError::TooLong { .. } => Self::bad(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+            CodecError::TooLong { .. } => {
+                Self::bad(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
+            }
             _ => Self::bad(StatusCode::BAD_REQUEST, error.to_string()),
         }
     }

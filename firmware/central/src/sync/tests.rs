@@ -40,9 +40,11 @@ fn a_member_pushes_pulls_and_gets_the_sites_keys() {
     assert!(matches!(answer.verdict, Verdict::Kept(link) if link.sequence == 0));
     let answer: PullAnswer = own.say(path::PULL, &pull()).unwrap();
     let page = page(&site, own.node, &answer);
-    assert!(page.records.iter().any(
-        |revised| matches!(&revised.record, Record::User(user) if user.login == "ann")
-    ));
+    assert!(
+        page.records
+            .iter()
+            .any(|revised| matches!(&revised.record, Record::User(user) if user.login == "ann"))
+    );
     let keys: SiteKeys = own.say(path::KEYS, &KeysAsk { version: VERSION }).unwrap();
     assert_eq!(keys.keys.len(), 1);
 }
@@ -59,7 +61,11 @@ fn without_a_certificate_of_a_member_nothing_is_served() {
     let node = NodeId(Uuid::from_u128(9));
     let (csr, key) = request();
     let now = site.central.clock.now().unix_ms;
-    let issued = site.central.authority.issue_for_box(node, &csr, now).unwrap();
+    let issued = site
+        .central
+        .authority
+        .issue_for_box(node, &csr, now)
+        .unwrap();
     let unknown = TestBox::new(&site, node, issued.der, key);
     let answer = unknown.say::<_, PushAnswer>(path::PUSH, &push());
     assert_eq!(code_of(answer), (401, RefusalCode::NotEnrolled));
@@ -153,7 +159,11 @@ fn damaged_foreign_and_oversized_bodies_are_refused() {
     later.version = VERSION + 2;
     let answer = own.say::<_, PushAnswer>(path::PUSH, &later);
     assert_eq!(code_of(answer), (400, RefusalCode::Version));
-    assert_eq!(own.send(Request::get(path::PUSH).body(Bytes::new()).unwrap()).status(), 404);
+    assert_eq!(
+        own.send(Request::get(path::PUSH).body(Bytes::new()).unwrap())
+            .status(),
+        404
+    );
 }
 
 #[test]
@@ -224,7 +234,8 @@ fn asking(site: &TestSite, number: u8, seen: Option<Hash>) -> Asking {
 }
 
 fn enrol(site: &TestSite, ask: &EnrolAsk) -> EnrolAnswer {
-    let asked = say(&site.stranger(), path::ENROL, ask);
+    let stranger = site.stranger();
+    let asked = say(&stranger, path::ENROL, ask);
     smol::block_on(asked).unwrap().unwrap()
 }
 
@@ -241,7 +252,10 @@ fn a_box_whose_code_is_typed_becomes_a_member() {
     let typed = json!({ "code": code.to_string().to_lowercase() });
     let node = site.served("POST", "/v1/nodes/enrol", typed);
     assert_eq!(node["name"], "asking 3");
-    assert!(matches!(enrol(&site, &other.ask), EnrolAnswer::Waiting { .. }));
+    assert!(matches!(
+        enrol(&site, &other.ask),
+        EnrolAnswer::Waiting { .. }
+    ));
     let EnrolAnswer::Enrolled { enrolment, proof } = enrol(&site, &ask) else {
         panic!("it is a member now");
     };
@@ -262,7 +276,11 @@ fn a_wrong_code_and_somebody_in_the_middle_bring_no_box_in() {
     enrol(&site, &between.ask);
     for code in [between.code.to_string(), "BCDF-GHJK".to_owned()] {
         let (status, answer) = site.ask("POST", "/v1/nodes/enrol", json!({ "code": code }));
-        assert_eq!((status, answer["field"].as_str()), (400, Some("code")), "{answer}");
+        assert_eq!(
+            (status, answer["field"].as_str()),
+            (400, Some("code")),
+            "{answer}"
+        );
     }
     let (status, _) = site.ask("POST", "/v1/nodes/enrol", json!({ "code": "ABC" }));
     assert_eq!(status, 400);
@@ -282,7 +300,10 @@ fn requests_to_become_a_member_are_bounded_by_address() {
             Err((status, _)) => statuses.push(status),
         }
     }
-    assert!(statuses.contains(&200) && statuses.contains(&429), "{statuses:?}");
+    assert!(
+        statuses.contains(&200) && statuses.contains(&429),
+        "{statuses:?}"
+    );
     // Members are not held up by that.
     let own = site.member(1);
     let _: PushAnswer = own.say(path::PUSH, &push()).unwrap();

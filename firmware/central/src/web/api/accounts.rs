@@ -2,7 +2,9 @@
 //! Quotas, slices of them, and prices.
 
 use platen_central::app::{Centre, LeaseFilter, LeaseState};
-use platen_model::{Covers, Period, Prices, PricesId, PrinterName, Quota, QuotaId, Unit, WhenSpent};
+use platen_model::{
+    Covers, Period, Prices, PricesId, PrinterName, Quota, QuotaId, Unit, WhenSpent,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;

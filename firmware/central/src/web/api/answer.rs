@@ -108,11 +108,6 @@ impl Refused {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", message)
     }
 
-    /// Whether it is about a name or secret that was wrong.
-    pub(super) fn is_wrong_secret(&self) -> bool {
-        self.status == StatusCode::UNAUTHORIZED
-    }
-
     /// The answer to the client.
     pub(super) fn response(self) -> Response<ReplyBody> {
         let mut response = with(self.status, &self.told);
@@ -123,7 +118,9 @@ impl Refused {
         if let Some(seconds) = self.retry_after_s {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        let methods = self.methods.and_then(|names| HeaderValue::try_from(names).ok());
+        let methods = self
+            .methods
+            .and_then(|names| HeaderValue::try_from(names).ok());
         if let Some(methods) = methods {
             headers.insert(ALLOW, methods);
         }
@@ -165,9 +162,11 @@ pub(crate) fn with(status: StatusCode, value: &impl Serialize) -> Response<Reply
 impl From<BodyError> for Refused {
     fn from(error: BodyError) -> Self {
         match &error {
-            BodyError::TooLarge { .. } => {
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", error.to_string())
-            }
+            BodyError::TooLarge { .. } => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                error.to_string(),
+            ),
             BodyError::TooSlow { .. } => {
                 Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", error.to_string())
             }

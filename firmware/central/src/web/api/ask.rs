@@ -120,7 +120,9 @@ impl Ask {
 
     /// The answer to a list of `total` rows, of which `rows` are the page asked for.
     pub(crate) fn listed(&self, page: &Page, total: u64, rows: Vec<Value>) -> Answer {
-        let behind = page.offset.saturating_add(rows.len().try_into().unwrap_or(0));
+        let behind = page
+            .offset
+            .saturating_add(rows.len().try_into().unwrap_or(0));
         let next = (behind < total && !rows.is_empty()).then(|| behind.to_string());
         answer::json(&json!({ "items": rows, "total": total, "next": next }))
     }
@@ -137,7 +139,11 @@ impl Ask {
     /// The body as JSON; no body is `{}`.
     pub(crate) async fn json<T: DeserializeOwned>(self) -> Result<T, Refused> {
         let bytes = self.body("application/json").await?;
-        let bytes = if bytes.is_empty() { b"{}" } else { bytes.as_slice() };
+        let bytes = if bytes.is_empty() {
+            b"{}"
+        } else {
+            bytes.as_slice()
+        };
         serde_json::from_slice(bytes).map_err(|error| {
             // serde's own text may quote a value, which may be a secret.
             let place = format!("line {}, column {}", error.line(), error.column());
@@ -220,7 +226,10 @@ mod tests {
             let error = serde_json::from_str::<Pin>(text).unwrap_err();
             without_values(&error)
         };
-        assert_eq!(told(r#"{"pin": "1357"}"#), "a value is not of the right kind");
+        assert_eq!(
+            told(r#"{"pin": "1357"}"#),
+            "a value is not of the right kind"
+        );
         assert_eq!(told(r#"{"pim": 1}"#), "unknown field `pim`");
         assert_eq!(told("{}"), "missing field `pin`");
     }

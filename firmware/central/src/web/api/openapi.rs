@@ -50,9 +50,10 @@ fn operation(route: &Route) -> Value {
             "schema": { "type": "string" },
         }))
     });
-    let query = route.query.iter().map(|name| {
-        json!({ "name": name, "in": "query", "schema": { "type": "string" } })
-    });
+    let query = route
+        .query
+        .iter()
+        .map(|name| json!({ "name": name, "in": "query", "schema": { "type": "string" } }));
     let mut operation = json!({
         "operationId": format!("{:?}", route.operation),
         "summary": route.about,
@@ -88,7 +89,10 @@ fn success(gives: &str) -> Value {
 
 /// The schema of what a route gives.
 pub(super) fn answer_schema(gives: &str) -> Value {
-    match gives.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+    match gives
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+    {
         None => reference(gives),
         Some(name) => json!({
             "type": "object",
@@ -116,8 +120,8 @@ fn reference(name: &str) -> Value {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::routes::find;
     use super::super::routes::Found;
+    use super::super::routes::find;
     use super::*;
 
     #[test]
@@ -149,7 +153,10 @@ mod tests {
         let schemas = schemas();
         let schemas = schemas.as_object().unwrap();
         for name in schemas.keys() {
-            assert!(document.contains(&format!("#/components/schemas/{name}\"")), "{name}");
+            assert!(
+                document.contains(&format!("#/components/schemas/{name}\"")),
+                "{name}"
+            );
         }
         for part in document.split("#/components/schemas/").skip(1) {
             let name = part.split('"').next().unwrap();

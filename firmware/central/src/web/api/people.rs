@@ -223,7 +223,9 @@ pub(super) async fn import(ask: Ask) -> Answer {
         "users_added": report.users_added,
         "users_changed": report.users_changed,
         "cards_bound": report.cards_bound,
-        "rows_refused": report.rows_refused,
+        "secrets_set": report.secrets_set,
+        "groups_added": report.groups_added,
+        "rows_refused": report.errors.len(),
         "errors": errors.collect::<Vec<_>>(),
     }))
 }
@@ -254,7 +256,10 @@ pub(super) async fn set_pin(ask: Ask) -> Answer {
     let (central, actor) = (ask.central.clone(), ask.actor()?);
     let user = find_user(&central.centre, ask.parameter()).await?.id;
     let body: PinBody = ask.json().await?;
-    central.centre.set_pin(&actor, user, Secret::new(body.pin)).await?;
+    central
+        .centre
+        .set_pin(&actor, user, Secret::new(body.pin))
+        .await?;
     done()
 }
 
@@ -262,7 +267,10 @@ pub(super) async fn set_password(ask: Ask) -> Answer {
     let (central, actor) = (ask.central.clone(), ask.actor()?);
     let user = find_user(&central.centre, ask.parameter()).await?.id;
     let body: PasswordBody = ask.json().await?;
-    central.centre.set_password(&actor, user, Secret::new(body.password)).await?;
+    central
+        .centre
+        .set_password(&actor, user, Secret::new(body.password))
+        .await?;
     done()
 }
 
@@ -312,7 +320,10 @@ pub(super) async fn rename_group(ask: Ask) -> Answer {
     let (central, actor) = (ask.central.clone(), ask.actor()?);
     let group = find_group(&central.centre, ask.parameter()).await?;
     let body: GroupBody = ask.json().await?;
-    central.centre.rename_group(&actor, group, &body.name).await?;
+    central
+        .centre
+        .rename_group(&actor, group, &body.name)
+        .await?;
     done()
 }
 

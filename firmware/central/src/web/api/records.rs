@@ -178,7 +178,11 @@ pub(super) async fn acknowledge(ask: Ask) -> Answer {
 pub(super) async fn audit(ask: Ask) -> Answer {
     let page = ask.page()?;
     let listed = ask.central.centre.audit(page).await?;
-    ask.listed(&page, listed.total, listed.rows.iter().map(|entry| json!(entry)).collect())
+    ask.listed(
+        &page,
+        listed.total,
+        listed.rows.iter().map(|entry| json!(entry)).collect(),
+    )
 }
 
 pub(super) async fn verify_audit(ask: Ask) -> Answer {

@@ -184,7 +184,10 @@ mod tests {
         let Found::Route(route, parameters) = find("GET", "/v1/nodes/hall") else {
             panic!("a route");
         };
-        assert_eq!((route.operation, parameters), (Operation::Node, vec!["hall"]));
+        assert_eq!(
+            (route.operation, parameters),
+            (Operation::Node, vec!["hall"])
+        );
     }
 
     #[test]

@@ -13,7 +13,10 @@ use super::ask::Ask;
 pub(super) async fn list(ask: Ask) -> Answer {
     let mut rules = ask.central.centre.rules().await?;
     rules.sort_by_key(|rule| (rule.order, rule.id));
-    let text: String = rules.iter().map(|rule| format!("{}\n", rule.text)).collect();
+    let text: String = rules
+        .iter()
+        .map(|rule| format!("{}\n", rule.text))
+        .collect();
     answer(&json!({ "text": text, "rules": rules }))
 }
 
@@ -54,7 +57,11 @@ fn read(text: &str) -> Result<Vec<String>, Vec<Value>> {
             })),
         }
     }
-    if errors.is_empty() { Ok(rules) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok(rules)
+    } else {
+        Err(errors)
+    }
 }
 
 /// Gives rules their places, and those that were there before their ids.

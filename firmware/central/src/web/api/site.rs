@@ -40,7 +40,9 @@ pub(super) async fn status(ask: Ask) -> Answer {
     let users = centre.users(&UserFilter::default(), ONE).await?.total;
     let alerts = centre.alerts(true, ONE).await?.total;
     let nodes = centre.nodes().await?;
-    let online = nodes.iter().filter(|node| super::boxes::is_online(central, node));
+    let online = nodes
+        .iter()
+        .filter(|node| super::boxes::is_online(central, node));
     let backlog = nodes.iter().map(super::boxes::backlog);
     answer(&json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -69,7 +71,10 @@ pub(super) async fn change_settings(ask: Ask) -> Answer {
     let change: Map<String, Value> = ask.json().await?;
     let old = central.centre.site().await?.settings;
     let settings = merged(&old, change)?;
-    central.centre.set_settings(&actor, settings.clone()).await?;
+    central
+        .centre
+        .set_settings(&actor, settings.clone())
+        .await?;
     answer(&settings)
 }
 
@@ -81,7 +86,9 @@ fn merged(old: &Settings, change: Map<String, Value>) -> Result<Settings, Refuse
     for (name, value) in change {
         let Some(field) = fields.get_mut(&name) else {
             let known = fields.keys().cloned().collect::<Vec<_>>().join(", ");
-            return Err(Refused::bad(format!("there is no such setting; there are {known}")));
+            return Err(Refused::bad(format!(
+                "there is no such setting; there are {known}"
+            )));
         };
         *field = value;
     }

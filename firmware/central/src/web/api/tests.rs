@@ -46,7 +46,11 @@ fn tokens_cannot_be_guessed_for_long_from_one_address() {
     let statuses: Vec<u16> = (0..25).map(|n| guess(&format!("guess{n}"))).collect();
     assert_eq!(statuses.first(), Some(&401));
     assert_eq!(statuses.last(), Some(&429));
-    assert_eq!(guess(&site.token), 429, "the address waits, whatever it has now");
+    assert_eq!(
+        guess(&site.token),
+        429,
+        "the address waits, whatever it has now"
+    );
 }
 
 #[test]
@@ -61,12 +65,25 @@ fn people_are_added_changed_and_deleted() {
     );
     assert_eq!(user["groups"], json!(["staff"]));
     let id = user["id"].as_str().unwrap();
-    assert_eq!(ask("GET", &format!("/v1/users/{id}"), Value::Null)["login"], "ann");
-    let user = ask("PATCH", "/v1/users/ann", json!({ "active": false, "number": "" }));
-    assert_eq!((&user["active"], &user["number"]), (&json!(false), &Value::Null));
+    assert_eq!(
+        ask("GET", &format!("/v1/users/{id}"), Value::Null)["login"],
+        "ann"
+    );
+    let user = ask(
+        "PATCH",
+        "/v1/users/ann",
+        json!({ "active": false, "number": "" }),
+    );
+    assert_eq!(
+        (&user["active"], &user["number"]),
+        (&json!(false), &Value::Null)
+    );
     let listed = ask("GET", "/v1/users?search=lee&group=staff", Value::Null);
     assert_eq!(listed["total"], 1);
-    assert_eq!(ask("GET", "/v1/groups", Value::Null)["items"][0]["members"], 1);
+    assert_eq!(
+        ask("GET", "/v1/groups", Value::Null)["items"][0]["members"],
+        1
+    );
     ask("PATCH", "/v1/groups/staff", json!({ "name": "crew" }));
     ask("DELETE", "/v1/groups/crew", Value::Null);
     ask("DELETE", "/v1/users/ann", Value::Null);
@@ -81,7 +98,11 @@ fn a_person_gets_cards_pins_passwords_and_codes_and_no_answer_holds_one() {
     let card = json!({ "number": "04:A1:B2:C3", "with_pin": true });
     ask("POST", "/v1/users/ann/cards", card.clone());
     ask("POST", "/v1/users/ann/pin", json!({ "pin": "8361" }));
-    ask("POST", "/v1/users/ann/password", json!({ "password": "correct horse" }));
+    ask(
+        "POST",
+        "/v1/users/ann/password",
+        json!({ "password": "correct horse" }),
+    );
     let code = ask("POST", "/v1/users/ann/codes", json!({ "hours": 2 }));
     assert!(code["code"].as_str().unwrap().len() >= 8);
     let listed = ask("GET", "/v1/users/ann/credentials", Value::Null);
@@ -94,7 +115,11 @@ fn a_person_gets_cards_pins_passwords_and_codes_and_no_answer_holds_one() {
     let id = listed["items"][0]["id"].as_str().unwrap();
     ask("POST", &format!("/v1/credentials/{id}/unlock"), Value::Null);
     ask("DELETE", &format!("/v1/credentials/{id}"), Value::Null);
-    assert_eq!(site.ask("DELETE", &format!("/v1/credentials/{id}"), Value::Null).0, 404);
+    assert_eq!(
+        site.ask("DELETE", &format!("/v1/credentials/{id}"), Value::Null)
+            .0,
+        404
+    );
     let audit = ask("GET", "/v1/audit", Value::Null).to_string();
     assert!(!audit.contains("8361") && !audit.contains("correct horse"));
 }
@@ -116,10 +141,16 @@ fn what_is_wrong_with_a_request_is_named() {
     assert!(!answer.to_string().contains("8361"), "{answer}");
     let (_, answer) = refused("POST", "/v1/users", json!({ "login": "x", "colour": 1 }));
     assert!(answer["message"].as_str().unwrap().contains("colour"));
-    assert_eq!(refused("POST", "/v1/users", json!({ "login": "ann" })).0, 409);
+    assert_eq!(
+        refused("POST", "/v1/users", json!({ "login": "ann" })).0,
+        409
+    );
     assert_eq!(refused("GET", "/v1/users?serch=ann", Value::Null).0, 400);
     assert_eq!(refused("GET", "/v1/users?after=x", Value::Null).0, 400);
-    assert_eq!(refused("GET", "/v1/jobs?since=yesterday", Value::Null).0, 400);
+    assert_eq!(
+        refused("GET", "/v1/jobs?since=yesterday", Value::Null).0,
+        400
+    );
     assert_eq!(refused("PUT", "/v1/users", Value::Null).0, 405);
     assert_eq!(refused("GET", "/v1/paper", Value::Null).0, 404);
     let wrong = site.ask_with(&site.token, "POST", "/v1/users", "text/xml", "<a/>");
@@ -141,7 +172,8 @@ fn good_rows_of_an_import_are_taken_and_each_broken_one_is_named() {
             _ => format!("u{row},Person {row},{:08X}\n", 0x0400_0000 + row),
         });
     }
-    let import = |csv: String| site.ask_with(&site.token, "POST", "/v1/users/import", "text/csv", csv);
+    let import =
+        |csv: String| site.ask_with(&site.token, "POST", "/v1/users/import", "text/csv", csv);
     let (status, report) = import(csv);
     assert_eq!(status, 200, "{report}");
     conform::check("POST", "/v1/users/import", &report);
@@ -184,15 +216,24 @@ fn quotas_prices_rules_and_settings_are_kept() {
     ask("DELETE", "/v1/quotas/ann", Value::Null);
     let prices = json!({ "currency": "CNY", "side_monochrome": 100, "side_color": 500 });
     ask("PUT", "/v1/prices/usual", prices);
-    assert_eq!(ask("GET", "/v1/prices", Value::Null)["items"][0]["currency"], "CNY");
+    assert_eq!(
+        ask("GET", "/v1/prices", Value::Null)["items"][0]["currency"],
+        "CNY"
+    );
     ask("DELETE", "/v1/prices/usual", Value::Null);
     let settings = ask("PATCH", "/v1/settings", json!({ "cache_days": 7 }));
     assert_eq!(settings["cache_days"], 7);
     assert_eq!(ask("GET", "/v1/settings", Value::Null), settings);
-    assert_eq!(site.ask("PATCH", "/v1/settings", json!({ "tries": 0 })).0, 400);
+    assert_eq!(
+        site.ask("PATCH", "/v1/settings", json!({ "tries": 0 })).0,
+        400
+    );
     ask("PATCH", "/v1/site", json!({ "name": "School" }));
     let status = ask("GET", "/v1/status", Value::Null);
-    assert_eq!((&status["site"], &status["users"]), (&json!("School"), &json!(1)));
+    assert_eq!(
+        (&status["site"], &status["users"]),
+        (&json!("School"), &json!(1))
+    );
 }
 
 #[test]
@@ -209,7 +250,11 @@ fn rules_are_taken_as_a_whole_or_not_at_all() {
     assert_eq!((status, &report["rules"]), (200, &json!(2)), "{report}");
     let kept = told(&site, "GET", "/v1/rules", Value::Null);
     let (status, report) = rules("PUT", "/v1/rules", "allow\nfly to the moon\n");
-    assert_eq!((status, &report["errors"][0]["line"]), (422, &json!(2)), "{report}");
+    assert_eq!(
+        (status, &report["errors"][0]["line"]),
+        (422, &json!(2)),
+        "{report}"
+    );
     assert_eq!(told(&site, "GET", "/v1/rules", Value::Null), kept);
     let (status, report) = rules("POST", "/v1/rules/check", "fly\n");
     assert_eq!((status, &report["errors"][0]["line"]), (200, &json!(1)));
@@ -229,11 +274,19 @@ fn administrators_log_in_by_password_and_out() {
     let token = session["token"].as_str().unwrap();
     let me = || site.ask_with(token, "GET", "/v1/me", "application/json", "");
     assert_eq!(me().1["name"], "root");
-    assert_eq!(site.ask_with(token, "POST", "/v1/logout", "text/plain", "").0, 204);
+    assert_eq!(
+        site.ask_with(token, "POST", "/v1/logout", "text/plain", "")
+            .0,
+        204
+    );
     assert_eq!(me().0, 401);
     let wrong = json!({ "name": "root", "password": "wrong horse" });
     assert_eq!(site.ask("POST", "/v1/login/password", wrong).0, 401);
-    ask("PATCH", "/v1/administrators/root", json!({ "active": false }));
+    ask(
+        "PATCH",
+        "/v1/administrators/root",
+        json!({ "active": false }),
+    );
     assert_eq!(site.ask("POST", "/v1/login/password", login).0, 401);
     let own = json!({ "active": false });
     assert_eq!(site.ask("PATCH", "/v1/administrators/admin", own).0, 400);
@@ -244,9 +297,16 @@ fn administrators_log_in_by_password_and_out() {
 fn tokens_are_made_listed_and_made_worthless() {
     let site = TestSite::sqlite();
     let ask = |method, path: &str, body| told(&site, method, path, body);
-    let made = ask("POST", "/v1/tokens", json!({ "label": "console", "days": 3 }));
+    let made = ask(
+        "POST",
+        "/v1/tokens",
+        json!({ "label": "console", "days": 3 }),
+    );
     let token = made["token"].as_str().unwrap();
-    let me = || site.ask_with(token, "GET", "/v1/me", "application/json", "").0;
+    let me = || {
+        site.ask_with(token, "GET", "/v1/me", "application/json", "")
+            .0
+    };
     assert_eq!(me(), 200);
     let listed = ask("GET", "/v1/tokens", Value::Null);
     assert!(!listed.to_string().contains(token));
@@ -264,11 +324,20 @@ fn boxes_are_listed_renamed_revoked_and_declared_lost() {
     site.member(1);
     site.member(2);
     assert_eq!(ask("GET", "/v1/nodes?limit=1", Value::Null)["next"], "1");
-    assert_eq!(ask("PATCH", "/v1/nodes/box%201", json!({ "name": "hall" }))["name"], "hall");
+    assert_eq!(
+        ask("PATCH", "/v1/nodes/box%201", json!({ "name": "hall" }))["name"],
+        "hall"
+    );
     ask("POST", "/v1/nodes/hall/revoke", Value::Null);
     ask("POST", "/v1/nodes/box%202/lost", Value::Null);
-    assert_eq!(ask("GET", "/v1/nodes/hall", Value::Null)["state"], "revoked");
-    assert_eq!(ask("GET", "/v1/nodes/box%202", Value::Null)["state"], "lost");
+    assert_eq!(
+        ask("GET", "/v1/nodes/hall", Value::Null)["state"],
+        "revoked"
+    );
+    assert_eq!(
+        ask("GET", "/v1/nodes/box%202", Value::Null)["state"],
+        "lost"
+    );
     assert_eq!(site.ask("GET", "/v1/nodes/cellar", Value::Null).0, 404);
 }
 
@@ -281,11 +350,20 @@ fn every_change_is_in_the_audit_log_and_its_chain_is_whole() {
     ask("POST", "/v1/site/restored", Value::Null);
     let audit = ask("GET", "/v1/audit", Value::Null);
     let actions = audit["items"].as_array().unwrap();
-    assert!(actions.iter().any(|entry| entry["action"] == "user-created"));
+    assert!(
+        actions
+            .iter()
+            .any(|entry| entry["action"] == "user-created")
+    );
     let verdict = ask("GET", "/v1/audit/verify", Value::Null);
     assert_eq!(verdict["broken_at"], Value::Null);
     assert_eq!(verdict["right"], audit["total"]);
-    for path in ["/v1/alerts?all=true", "/v1/jobs", "/v1/charges", "/v1/logins"] {
+    for path in [
+        "/v1/alerts?all=true",
+        "/v1/jobs",
+        "/v1/charges",
+        "/v1/logins",
+    ] {
         ask("GET", path, Value::Null);
     }
     ask("GET", "/v1/double-releases", Value::Null);

@@ -51,8 +51,7 @@ impl Feed {
             bytes: octets_max,
             ..BodyLimits::default()
         };
-        let mut body =
-            BodyReader::new(body, limits, Arc::clone(clock)).with_headers(&head.headers);
+        let mut body = BodyReader::new(body, limits, Arc::clone(clock)).with_headers(&head.headers);
         loop {
             let piece = body.next().await.transpose();
             let Some(piece) = piece else {

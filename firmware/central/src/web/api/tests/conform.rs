@@ -30,7 +30,11 @@ fn hold(schema: &Value, value: &Value, place: &str) {
         let name = name.rsplit('/').next().unwrap();
         let schemas = openapi::schemas();
         let named = schemas.get(name);
-        return hold(named.unwrap_or_else(|| panic!("no schema {name}")), value, place);
+        return hold(
+            named.unwrap_or_else(|| panic!("no schema {name}")),
+            value,
+            place,
+        );
     }
     let types = match &schema["type"] {
         Value::Array(types) => types.clone(),
@@ -44,9 +48,15 @@ fn hold(schema: &Value, value: &Value, place: &str) {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     };
-    assert!(types.contains(&json!(own)), "{place}: {value} is not {types:?}");
+    assert!(
+        types.contains(&json!(own)),
+        "{place}: {value} is not {types:?}"
+    );
     if let Some(words) = schema["enum"].as_array() {
-        assert!(words.contains(value), "{place}: {value} is none of {words:?}");
+        assert!(
+            words.contains(value),
+            "{place}: {value} is none of {words:?}"
+        );
     }
     for item in value.as_array().into_iter().flatten() {
         hold(&schema["items"], item, &format!("{place}[]"));
@@ -55,7 +65,10 @@ fn hold(schema: &Value, value: &Value, place: &str) {
         return;
     };
     for name in schema["required"].as_array().into_iter().flatten() {
-        assert!(fields.contains_key(name.as_str().unwrap()), "{place}: {name} is missing");
+        assert!(
+            fields.contains_key(name.as_str().unwrap()),
+            "{place}: {name} is missing"
+        );
     }
     let Some(properties) = schema["properties"].as_object() else {
         return;

@@ -11,7 +11,7 @@ CARGO ?= cargo
 PACKAGES := cups cups-daemon cups-client cups-bsd cups-filters cups-ipp-utils \
   avahi-daemon avahi-utils dbus ghostscript mupdf-tools qpdf iproute2 procps util-linux \
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
-  qemu-system-x86 qemu-system-arm kmod libelf1 xz-utils snmp snmpd \
+  qemu-system-x86 qemu-system-arm kmod libelf1 xz-utils snmp snmpd postgresql \
   chromium chromium-driver fonts-wqy-microhei
 export PLATEN_PORT_BASE ONCE
 

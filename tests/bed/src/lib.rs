@@ -6,6 +6,7 @@
 //! - [`daemon`]: `platend` and `platenctl` in a folder of their own;
 //! - [`central`]: `platen-central` and its command line; [`proxy`]: a bad line to it;
 //! - [`cups`]: a private `cupsd` with its client programs; [`ipptool`]: the IPP suites, counted;
+//! - [`postgres`]: a private PostgreSQL;
 //! - [`netns`]: a network of its own with D-Bus and Avahi, for what is found by name;
 //! - [`qemu`]: guests with a real kernel's device files, and the box's own programs in them;
 //! - [`browser`]: a real Chromium for the web pages;
@@ -20,6 +21,7 @@ pub mod daemon;
 pub mod documents;
 pub mod ipptool;
 pub mod netns;
+pub mod postgres;
 pub mod printer;
 pub mod process;
 pub mod proxy;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! `platen-office`: what `make run` starts. A box with simulated reader, a virtual printer and a
-//! private CUPS on one machine; prints a sample with the real `lp`, taps a badge, shows where the
-//! pages are, and stays until Ctrl-C. Everything it writes is under `run/`.
+//! `platen-office`: what `make run` starts. A central server, a box with simulated reader, a virtual
+//! printer and a private CUPS on one machine; makes the box part of the site, prints a sample with the
+//! real `lp`, taps a badge, shows where the pages are, and stays until Ctrl-C. Everything it writes is
+//! under `run/`.
 
 use std::error::Error;
 use std::fs;
@@ -12,6 +13,7 @@ use std::process::{Command, ExitCode};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use platen_bed::central::{Central, CentralConfig};
 use platen_bed::cups::{Cups, CupsOptions};
 use platen_bed::daemon::{Daemon, NodeConfig};
 use platen_bed::documents::{self, Paper};
@@ -26,17 +28,19 @@ const SAMPLE_USER: &str = "anna";
 const SAMPLE_CARD: &str = "04A1B2C3D4E5F6";
 /// The badge of whoever runs this.
 const OWN_CARD: &str = "04112233445566";
+const OWN_PIN: &str = "2580";
 /// Longest wait for one step of the sample; all of them take a few seconds.
 const STEP_LIMIT: Duration = Duration::from_secs(30);
 
 const HELP: &str = "\
-platen-office: a box, a printer and a client on this machine
+platen-office: a central server, a box, a printer and a client on this machine
 
   platen-office [--once]
 
   --once   end after the sample has been printed: status 0, or 1 if it was not (also ONCE=1)
 
-PLATEN_PORT_BASE=N shifts all ports (default 8000: IPP 8631, CUPS 8632, printer 8910).
+PLATEN_PORT_BASE=N shifts all ports (default 8000: IPP 8631, CUPS 8632, printer 8910, the box's page
+8444, the central server 8443 and 8445).
 ";
 
 fn main() -> ExitCode {
@@ -63,6 +67,9 @@ struct Place {
     ipp: SocketAddr,
     cups: SocketAddr,
     raw: SocketAddr,
+    web: SocketAddr,
+    api: SocketAddr,
+    sync: SocketAddr,
 }
 
 impl Place {
@@ -89,11 +96,14 @@ impl Place {
             ipp: loopback(631),
             cups: loopback(632),
             raw: loopback(910),
+            web: loopback(444),
+            api: loopback(443),
+            sync: loopback(445),
         })
     }
 
     fn check_ports(&self) -> Result<(), String> {
-        for address in [self.ipp, self.cups, self.raw] {
+        for address in [self.ipp, self.cups, self.raw, self.web, self.api, self.sync] {
             TcpListener::bind(address).map_err(|error| {
                 format!(
                     "{address} cannot be used ({error}). Is another `make run` going? End it, \
@@ -105,15 +115,16 @@ impl Place {
     }
 }
 
-/// The three programs, ended in the order of the fields: the client first, the printer last.
+/// The programs, ended in the order of the fields: the client first, the central server last.
 struct Office {
     cups: Cups<'static>,
     node: Daemon,
     printer: VirtualPrinter,
+    central: Central,
 }
 
 impl Office {
-    /// Starts all three at once and waits until the box takes jobs.
+    /// Starts all of them at once and waits until the box takes jobs and is part of the site.
     fn open(place: &Place) -> Result<Self, BedError> {
         let folder = &place.folder;
         let printer_folder = folder.join("printer");
@@ -123,6 +134,17 @@ impl Office {
         let mut config = NodeConfig::new(folder, &format!("socket://{}", place.raw))?;
         config.ipp = place.ipp;
         config.announce = "loopback".to_owned();
+        config.further = format!(
+            "\n[centre]\nurl = \"https://{}\"\n\n[web]\nlisten = [\"{}\"]\n",
+            place.sync, place.web
+        );
+        let mut central = Central::launch(CentralConfig {
+            folder: folder.join("central"),
+            api: place.api,
+            sync: place.sync,
+            database: None,
+            further: String::new(),
+        })?;
         let mut node = Daemon::launch(config, None)?;
         let options = CupsOptions {
             listen: Some(place.cups),
@@ -133,19 +155,37 @@ impl Office {
         node.wait_ready()?;
         let mut cups = cups?;
         cups.wait_ready()?;
-        Ok(Self {
+        central.wait_ready()?;
+        let office = Self {
             cups,
             node,
             printer,
-        })
+            central,
+        };
+        office.enrol()?;
+        Ok(office)
     }
 
+    /// Makes the box part of the site, unless an earlier run did.
+    fn enrol(&self) -> Result<(), BedError> {
+        let known = self.node.centre()?["site"].is_string();
+        if known {
+            self.node.wait_for_centre("online", STEP_LIMIT)
+        } else {
+            self.central.enrol(&self.node)
+        }
+    }
+
+    /// Tells the central server who there is, and waits until the box knows it too.
     fn import_users(&self) -> Result<(), BedError> {
         let own = process::run(Command::new("id").arg("-un"))?;
-        self.node.import_users(&format!(
+        self.central.import_users(&format!(
             "{SAMPLE_USER},Anna Sample,{SAMPLE_CARD}\n{},You,{OWN_CARD}\n",
             own.trim()
-        ))
+        ))?;
+        self.central
+            .ctl_typed(&["pin", "set", own.trim()], OWN_PIN)?;
+        self.node.wait_synced(STEP_LIMIT)
     }
 
     /// Prints the sample with `lp`, waits until the box holds it, taps, waits for the pages.
@@ -171,7 +211,7 @@ fn run(once: bool) -> Result<(), Box<dyn Error>> {
     })?;
     let place = Place::choose()?;
     place.check_ports()?;
-    let office = Office::open(&place)?;
+    let mut office = Office::open(&place)?;
     office.import_users()?;
     say("ready")?;
     let queue = office
@@ -190,7 +230,7 @@ fn run(once: bool) -> Result<(), Box<dyn Error>> {
     if once || result.is_err() {
         return result;
     }
-    say(&advice(&place))?;
+    say(&advice(&mut office, &place))?;
     // An error means that the signal thread is gone, which is an end too.
     let _ = stopped.recv();
     Ok(())
@@ -204,7 +244,7 @@ fn say(text: &str) -> io::Result<()> {
 
 fn explain(error: BedError, folder: &Path) -> Box<dyn Error> {
     format!(
-        "the sample was not printed: {}\nThe logs are {f}/platend.log and {f}/cups/error_log",
+        "the sample was not printed: {}\nThe logs are {f}/platend.log, {f}/central/platen-central.log and {f}/cups/error_log",
         process::chain(&error),
         f = folder.display()
     )
@@ -236,7 +276,7 @@ fn shown(path: &Path, here: &Path) -> String {
         .to_string()
 }
 
-fn advice(place: &Place) -> String {
+fn advice(office: &mut Office, place: &Place) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     let run = shown(&place.folder, &here);
     let bin = std::env::current_exe().unwrap_or_default();
@@ -248,14 +288,23 @@ fn advice(place: &Place) -> String {
         "
 Try next, in another terminal:
   export PLATEN_SOCKET={run}/node.sock
+  export PLATEN_CENTRAL=https://{api} PLATEN_CENTRAL_TOKEN_FILE={run}/central/data/admin.token
+  export PLATEN_CENTRAL_CA={run}/central/data/authority.pem
   lp -h {cups} -d platen FILE            print as yourself; nothing comes out yet
   {bin}/platenctl jobs                   what the box holds
   {bin}/platenctl tap {OWN_CARD}  hold your badge to the reader
   {bin}/platenctl status
+  {bin}/platenctl central jobs           the same jobs, as the central server knows them
+  kill {central_id}                            end the central server: the badge works on, by the box's copy
+  {bin}/platen-central --config {run}/central/central.toml     start it again: it gets every entry, once
   {bin}/platen-virtual-printer --folder {run}/printer --send jam     or paper-out, unplug, clear
+Your jobs in a browser: https://{web}/ (your login name, PIN {OWN_PIN}).
 Any IPP client prints to ipp://{ipp}/ipp/print; pages come to {run}/printer/.
 Ctrl-C ends it all.",
         cups = place.cups,
+        web = place.web,
+        api = place.api,
+        central_id = office.central.program().id(),
         ipp = place.ipp
     )
 }

@@ -28,5 +28,5 @@ pub use entry::{Cost, Entry, OpenRelease, Outcome, Recorded, SettledRelease, Sta
 pub use error::LedgerError;
 pub use frame::ChainHash;
 pub use ledger::{Ledger, LedgerReport, Limits, Receipt};
-pub use purse::{Purse, PurseError, Short, Want};
+pub use purse::{Purse, PurseError, ReserveError, Want};
 pub use verify::{Fault, Verification};

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use given::{bytes_of, copy_with, disk_with_key, job, open, released, settled, started};
-use platen_ledger::{Entry, Ledger, Purse};
+use platen_ledger::{Entry, Ledger, Purse, ReserveError};
 use platen_model::{JobNumber, Lease, LeaseId, ManualClock, QuotaId, Share};
 use platen_store::{Disk, Keys, SimDisk};
 use proptest::prelude::*;
@@ -435,14 +435,35 @@ fn a_reservation_is_taken_whole_or_not_and_what_was_not_used_comes_back() {
     assert_eq!(given.purse.room(quota(0), None), 0);
     // Worked out before the first was set aside.
     let short = given.purse.reserve(job(2), &shares).unwrap_err();
-    assert_eq!((short.left, short.amount), (0, 10));
+    let lease = shares[0].lease.unwrap();
+    let (left, amount) = (0, 10);
+    assert_eq!(
+        short,
+        ReserveError::Short {
+            lease,
+            left,
+            amount
+        }
+    );
+    // Another release of the same job must neither have nor give back what is set aside for it.
+    let again = given.purse.reserve(job(1), &shares[..0]).unwrap_err();
+    assert_eq!(again, ReserveError::Reserved);
     let used = bill(&given.purse, 1, &[(quota(0), 6)]);
     given.purse.settle(job(1), &used);
     assert_eq!(given.purse.room(quota(0), None), 4);
     // Two shares of one lease are one sum.
     let twice = [shares[0].clone(), shares[0].clone()];
     let twice = twice.map(|share| Share { amount: 3, ..share });
-    assert_eq!(given.purse.reserve(job(2), &twice).unwrap_err().amount, 6);
+    let short = given.purse.reserve(job(2), &twice).unwrap_err();
+    let (left, amount) = (4, 6);
+    assert_eq!(
+        short,
+        ReserveError::Short {
+            lease,
+            left,
+            amount
+        }
+    );
     assert_eq!(given.purse.room(quota(0), None), 4);
 }
 

@@ -29,7 +29,7 @@ use crate::ledger::Ledger;
 pub use file::PurseError;
 use file::{Filed, PurseFile};
 use recent::Recent;
-pub use slices::Short;
+pub use slices::ReserveError;
 use slices::{LEASES_MAX, Slices, leased};
 use tally::Tally;
 
@@ -158,12 +158,12 @@ impl Purse {
         self.slices().room(quota, user)
     }
 
-    /// Sets aside what a job may take, all of it or nothing, in the place of what was set aside for
-    /// it before. For its release ticket.
+    /// Sets aside what a job may take, all of it or nothing, for its release ticket; once for a job
+    /// until it is given back or settled. Without shares nothing is set aside.
     ///
     /// # Errors
-    /// [`Short`]: something changed since the shares were worked out; work them out anew.
-    pub fn reserve(&self, job: JobId, shares: &[Share]) -> Result<(), Short> {
+    /// [`ReserveError`].
+    pub fn reserve(&self, job: JobId, shares: &[Share]) -> Result<(), ReserveError> {
         let mut slices = self.slices();
         slices.reserve(job, shares)?;
         let now = self.clock.now().elapsed;

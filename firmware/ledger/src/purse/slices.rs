@@ -14,16 +14,23 @@ use super::tally::Tally;
 /// their own one or two for each person who prints there.
 pub(super) const LEASES_MAX: usize = 4096;
 
-/// A lease has less left than is to be set aside: another job was faster, or it is given back.
+/// Why nothing is set aside for a job.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[error("the lease has {left} left and {amount} is to be set aside on it")]
-pub struct Short {
-    /// The lease.
-    pub lease: LeaseId,
-    /// What is left of it.
-    pub left: u64,
-    /// What was to be set aside.
-    pub amount: u64,
+#[non_exhaustive]
+pub enum ReserveError {
+    /// A lease has less left: another job was faster, or it is given back. Work the shares out anew.
+    #[error("the lease has {left} left and {amount} is to be set aside on it")]
+    Short {
+        /// The lease.
+        lease: LeaseId,
+        /// What is left of it.
+        left: u64,
+        /// What was to be set aside.
+        amount: u64,
+    },
+    /// Somebody else is releasing the job: its reservation is theirs to give back.
+    #[error("something is set aside for the job already")]
+    Reserved,
 }
 
 /// A lease and what became of it.
@@ -126,10 +133,11 @@ impl Slices {
             .collect()
     }
 
-    /// All of it or nothing. What was set aside for the job before is given back first: it is a new
-    /// try of the same job.
-    pub(super) fn reserve(&mut self, job: JobId, shares: &[Share]) -> Result<(), Short> {
-        self.give_back(job);
+    /// All of it or nothing, and once for a job until it is given back or settled.
+    pub(super) fn reserve(&mut self, job: JobId, shares: &[Share]) -> Result<(), ReserveError> {
+        if self.reserved.contains_key(&job) {
+            return Err(ReserveError::Reserved);
+        }
         let mut sums: BTreeMap<LeaseId, u64> = BTreeMap::new();
         for (lease, amount) in leased(shares) {
             let sum = sums.entry(lease).or_default();
@@ -138,14 +146,16 @@ impl Slices {
         for (lease, amount) in sums {
             let left = self.slice(lease).map_or(0, |slice| slice.free());
             if amount > left {
-                return Err(Short {
+                return Err(ReserveError::Short {
                     lease,
                     left,
                     amount,
                 });
             }
         }
-        self.put_aside(job, shares.to_vec());
+        if !shares.is_empty() {
+            self.put_aside(job, shares.to_vec());
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use platen_ledger::{Cost, Purse};
+use platen_ledger::{Cost, Purse, ReserveError};
 use platen_model::{
     Clock, ColorMode, Covers, Decision, Identity, Job, JobId, JobOptions, Method, OwnerKey,
     PageCount, PrinterName, Reason, Share, Source, Step, UserId,
@@ -92,11 +92,15 @@ impl Judge {
             }
             let verdict = match ruling.decision {
                 Decision::Allow { steps, shares, .. } => {
-                    if self.purse.reserve(case.job.id, &shares).is_err() {
-                        ruling = self.explain_by(&terms, case).ruling;
-                        continue;
+                    match self.purse.reserve(case.job.id, &shares) {
+                        Ok(()) => Verdict::Go(grant(case, &steps, shares)),
+                        // Somebody else is releasing it.
+                        Err(ReserveError::Reserved) => Verdict::Waits(Reason::NotReleasable),
+                        Err(_) => {
+                            ruling = self.explain_by(&terms, case).ruling;
+                            continue;
+                        }
                     }
-                    Verdict::Go(grant(case, &steps, shares))
                 }
                 Decision::Redirect { printer } => Verdict::Elsewhere(printer),
                 Decision::Hold { rule } => {

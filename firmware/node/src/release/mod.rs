@@ -7,11 +7,15 @@
 //! ticket: it is synced before the first byte leaves.
 
 mod approvals;
+#[cfg(test)]
+mod bench;
 mod delivery;
 mod envelope;
 mod judge;
 #[cfg(test)]
 mod power_cut;
+#[cfg(test)]
+mod quotas;
 #[cfg(test)]
 mod races;
 mod recover;

@@ -17,9 +17,10 @@ use platen_store::{Database, Disk, Keys, SimDisk};
 use smol::block_on;
 
 use super::approvals::Approvals;
-use super::judge::Judge;
+use super::bench::Said;
+use super::judge::{Judge, Verdict};
+use super::quotas::{case_of, lease, person, quota, terms_with};
 use super::recover;
-use super::site::NoSite;
 use super::target::Target;
 use super::worker::{Worker, Workshop};
 use crate::config::{Language, UnknownOwner};
@@ -28,6 +29,8 @@ use crate::panel::Panel;
 
 const SEEDS: u64 = 16;
 const JOBS: u64 = 2;
+/// Sides that the box may spend; each job has one.
+const LEASE: u64 = 3;
 
 /// What has left the box: one entry for each job whose first byte was sent.
 type Sent = Arc<Mutex<Vec<Vec<u8>>>>;
@@ -110,13 +113,17 @@ fn open(disk: &SimDisk, index: &Path) -> io::Result<State> {
     let ledger = Arc::new(ledger);
     let purse = Purse::open(disk, keys, Arc::clone(&ledger), Arc::clone(&clock));
     let judge = Judge {
-        site: Arc::new(NoSite::default()),
+        site: Said::new(terms_with(vec![quota()])),
         purse: Arc::new(purse.map_err(io::Error::other)?),
         approvals: Approvals::open(&database).map_err(io::Error::other)?,
         clock,
         utc_offset_minutes: 0,
         unknown_owner: UnknownOwner::default(),
     };
+    judge
+        .purse
+        .take(&[lease(1, LEASE)])
+        .map_err(io::Error::other)?;
     Ok(State {
         spool,
         ledger,
@@ -166,11 +173,20 @@ fn release(state: &State, job: &Job, sent: &Sent) {
     };
     let target = Arc::new(target);
     let mut worker = Worker::new(&target, Box::new(Paper(Arc::clone(sent))), Arc::new(shop));
+    let identity = person(job.owner.key);
+    let facts = target.facts(&PortStatus {
+        ready: true,
+        reasons: Vec::new(),
+    });
+    let judged = state.judge.judge(case_of(&identity, job, &facts));
+    let Verdict::Go(grant) = judged.verdict else {
+        panic!("there is room for it");
+    };
     let queued = state
         .spool
         .set_state(job.number, JobState::Pending, JobStateReason::JobQueued);
     if queued.is_ok() {
-        worker.print(&target, job.number, None);
+        worker.print(&target, job.number, Some(grant));
     }
     while executor.try_tick() {}
     let spool = state.spool.clone();
@@ -199,6 +215,11 @@ fn cut_at(seed: u64, cut: usize) -> bool {
     for (number, job) in &accepted {
         check(&state, &sent, *number, job, &at);
     }
+    // What was printed is spent, once; all the rest can be spent.
+    let settled = accepted.iter().filter(|(_, job)| is_settled(&state, job));
+    let spent = u64::try_from(settled.count()).unwrap();
+    let room = state.judge.purse.room(quota().id, None);
+    assert_eq!(room + spent, LEASE, "{at}: {spent} settled");
     let verification = state.ledger.verify().unwrap();
     assert!(
         verification.faults.is_empty(),

@@ -1,241 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What happens when two things want the same job, when the journal takes nothing, and when the
-//! printer's port misbehaves. The printer here is a closure for each step.
+//! printer's port misbehaves.
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
-use platen_hal::{
-    Confirmation, PanelSignal, PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending,
-};
-use platen_ledger::{Entry, Ledger, Outcome, Purse};
-use platen_model::{
-    Certainty, Clock, Evidence, Job, JobNumber, JobOptions, JobState, JobStateReason, ManualClock,
-    PageCount, PrinterName, Sides,
-};
-use platen_spool::{NewJob, Spool, SpoolLimits};
-use platen_store::{Database, Disk, Keys, SimDisk};
+use platen_hal::{Confirmation, PanelSignal, PortError, PortReport};
+use platen_ledger::Entry;
+use platen_model::{Evidence, JobNumber, JobState, JobStateReason};
+use platen_store::Disk as _;
 use smol::block_on;
-use smol::channel::Receiver;
 
-use super::approvals::Approvals;
-use super::judge::Judge;
-use super::site::NoSite;
-use super::tap::{Queued, Releases};
-use super::target::{Order, Target};
-use super::worker::{Worker, Workshop, spawn};
-use crate::config::{Language, UnknownOwner};
-use crate::counting::Counter;
-use crate::panel::Panel;
-
-type Step = Box<dyn FnMut() -> Result<(), PortError> + Send>;
-
-/// A printer that does `open` and `send` as told, and keeps what it was sent.
-struct Scripted {
-    open: Step,
-    send: Arc<Mutex<Step>>,
-    sent: Arc<Mutex<Vec<u8>>>,
-    report: PortReport,
-}
-
-struct ScriptedSession {
-    send: Arc<Mutex<Step>>,
-    sent: Arc<Mutex<Vec<u8>>>,
-    report: PortReport,
-}
-
-impl PrinterPort for Scripted {
-    fn uri(&self) -> &'static str {
-        "file:scripted"
-    }
-
-    fn status(&mut self) -> PortStatus {
-        PortStatus {
-            ready: true,
-            reasons: Vec::new(),
-        }
-    }
-
-    fn open(&mut self, _sending: &Sending) -> Result<Box<dyn PortSession>, PortError> {
-        (self.open)()?;
-        Ok(Box::new(ScriptedSession {
-            send: Arc::clone(&self.send),
-            sent: Arc::clone(&self.sent),
-            report: self.report,
-        }))
-    }
-}
-
-impl PortSession for ScriptedSession {
-    fn send(&mut self, bytes: &[u8]) -> Result<(), PortError> {
-        let mut send = self.send.lock().unwrap_or_else(|e| e.into_inner());
-        send()?;
-        self.sent.lock().unwrap().extend(bytes);
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>) -> Result<PortReport, PortError> {
-        Ok(self.report)
-    }
-}
-
-/// Spool, journal and one printer.
-struct Bench {
-    disk: SimDisk,
-    spool: Spool,
-    ledger: Arc<Ledger>,
-    panel: Arc<Panel>,
-    shop: Arc<Workshop>,
-    target: Arc<Target>,
-    orders: Receiver<Order>,
-    sent: Arc<Mutex<Vec<u8>>>,
-    _index: tempfile::TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let index = tempfile::tempdir().unwrap();
-        let disk = SimDisk::new(7);
-        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-        let keys = Arc::new(Keys::open(&*shared).unwrap());
-        let (database, _) = Database::open(&index.path().join("database"), &keys).unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(1_800_000_000_000));
-        let (ledger, _) =
-            Ledger::open(Arc::clone(&shared), Arc::clone(&keys), Arc::clone(&clock)).unwrap();
-        let ledger = Arc::new(ledger);
-        let limits = SpoolLimits {
-            reserve_bytes: 0,
-            ..SpoolLimits::default()
-        };
-        let purse = Purse::open(
-            Arc::clone(&shared),
-            Arc::clone(&keys),
-            Arc::clone(&ledger),
-            Arc::clone(&clock),
-        );
-        let purse = purse.unwrap();
-        let at = Arc::clone(&clock);
-        let (spool, _) = Spool::open(shared, keys, &database, at, limits).unwrap();
-        let panel = Arc::new(Panel::new(Language::En, Box::new(|_| ())));
-        let judge = Arc::new(Judge {
-            site: Arc::new(NoSite::default()),
-            purse: Arc::new(purse),
-            approvals: Approvals::open(&database).unwrap(),
-            clock,
-            utc_offset_minutes: 0,
-            unknown_owner: UnknownOwner::default(),
-        });
-        let shop = Arc::new(Workshop {
-            judge,
-            spool: spool.clone(),
-            ledger: Arc::clone(&ledger),
-            counter: Counter::start(spool.clone()).unwrap(),
-            panel: Arc::clone(&panel),
-            executor: Arc::default(),
-            append_pause: Duration::ZERO,
-            attempts: Mutex::default(),
-        });
-        let (target, orders) =
-            Target::new(toml::from_str("name = \"p\"\nuri = \"file:/p\"").unwrap());
-        Self {
-            disk,
-            spool,
-            ledger,
-            panel,
-            shop,
-            target: Arc::new(target),
-            orders,
-            sent: Arc::default(),
-            _index: index,
-        }
-    }
-
-    fn port(
-        &self,
-        open: impl FnMut() -> Result<(), PortError> + Send + 'static,
-        send: impl FnMut() -> Result<(), PortError> + Send + 'static,
-    ) -> Box<Scripted> {
-        Box::new(Scripted {
-            open: Box::new(open),
-            send: Arc::new(Mutex::new(Box::new(send))),
-            sent: Arc::clone(&self.sent),
-            report: PortReport::default(),
-        })
-    }
-
-    fn worker(
-        &self,
-        open: impl FnMut() -> Result<(), PortError> + Send + 'static,
-        send: impl FnMut() -> Result<(), PortError> + Send + 'static,
-    ) -> Worker {
-        Worker::new(&self.target, self.port(open, send), Arc::clone(&self.shop))
-    }
-
-    fn store(&self, push: bool, body: &[u8]) -> Job {
-        let new = NewJob {
-            name: "a job".to_owned(),
-            owner: "somebody".to_owned(),
-            format: "application/pdf".to_owned(),
-            options: JobOptions::default(),
-            target: push.then(|| PrinterName("p".to_owned())),
-            hold: false,
-        };
-        let mut upload = self.spool.begin(new).unwrap();
-        upload.write(body).unwrap();
-        let job = block_on(self.spool.commit(upload)).unwrap();
-        // Counted already, so that no release starts the counting child.
-        let count = PageCount::parsed(1, 1, Sides::OneSided, Certainty::Exact);
-        self.spool.set_count(job.number, count).unwrap()
-    }
-
-    /// A job as a tap leaves it.
-    fn released(&self) -> Job {
-        let job = self.store(false, b"%PDF");
-        let (state, reason) = (JobState::Pending, JobStateReason::JobQueued);
-        self.spool.advance(&job, state, reason).unwrap()
-    }
-
-    /// Prints as the printer's thread does, then lets the ended job be tidied up.
-    fn print(&self, worker: &mut Worker, job: &Job) {
-        let grant = None;
-        let job = job.number;
-        worker.carry_out(&self.target, Some(Order::Print { job, grant }));
-        self.target.end();
-        while self.shop.executor.try_tick() {}
-        // One more change through the same queue: the end before it is done then.
-        let barrier = self.store(false, b"x");
-        block_on(self.spool.cancel(barrier.number, JobStateReason::None)).unwrap();
-        while self.shop.executor.try_tick() {}
-    }
-
-    fn state(&self, number: JobNumber) -> (JobState, JobStateReason) {
-        let job = self.spool.job(number).unwrap().unwrap();
-        (job.state, job.reason)
-    }
-
-    /// What the journal says of a job, one word an entry.
-    fn journal(&self, job: &Job) -> Vec<&'static str> {
-        let word = |entry: &Entry| match entry {
-            Entry::Released { .. } => "released",
-            Entry::Settled { outcome, .. } => match outcome {
-                Outcome::Completed => "completed",
-                Outcome::Canceled => "settled-canceled",
-                _ => "aborted",
-            },
-            Entry::Interrupted { .. } => "interrupted",
-            Entry::Stopped { .. } => "stopped",
-            Entry::Canceled { .. } => "canceled",
-            _ => "other",
-        };
-        let entries = self.ledger.entries(1, 1000).unwrap();
-        let own = entries
-            .iter()
-            .filter(|e| e.entry.job_number() == Some(job.number));
-        own.map(|recorded| word(&recorded.entry)).collect()
-    }
-}
+use super::bench::Bench;
+use super::tap::Queued;
+use super::target::Order;
+use super::worker::{Worker, spawn};
 
 fn stalled() -> PortError {
     PortError::Stalled { seconds: 1 }
@@ -245,16 +25,7 @@ fn stalled() -> PortError {
 fn two_who_release_one_job_queue_it_once() {
     let bench = Bench::new();
     let job = bench.store(false, b"%PDF");
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(0));
-    let targets = vec![Arc::clone(&bench.target)];
-    let releases = Releases::new(
-        bench.spool.clone(),
-        Arc::clone(&bench.panel),
-        clock,
-        targets,
-        Arc::clone(&bench.shop.judge),
-        Arc::clone(&bench.shop.counter),
-    );
+    let releases = bench.releases(Vec::new());
     assert_eq!(
         releases.queue(&bench.target, &job, None).unwrap(),
         Queued::Taken

@@ -32,19 +32,3 @@ pub(crate) trait Site: Send + Sync {
     /// The person under whose name a job was sent, if the name is anybody's.
     fn owner_of(&self, job: &Job) -> Option<Identity>;
 }
-
-/// A box of no site: no rules, no quotas, and nobody is asked for the owners of push jobs.
-#[cfg(test)]
-#[derive(Default)]
-pub(crate) struct NoSite(Arc<SiteTerms>);
-
-#[cfg(test)]
-impl Site for NoSite {
-    fn terms(&self) -> Arc<SiteTerms> {
-        Arc::clone(&self.0)
-    }
-
-    fn owner_of(&self, _job: &Job) -> Option<Identity> {
-        None
-    }
-}

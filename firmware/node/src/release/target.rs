@@ -180,6 +180,12 @@ impl Target {
         self.queued.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Lets a test say that nothing is printed any more, without an order that was taken.
+    #[cfg(test)]
+    pub(super) fn end_for_test(&self) {
+        self.lock().printing = None;
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -227,7 +227,6 @@ impl Worker {
     }
 
     pub(super) fn print(&mut self, target: &Target, number: JobNumber, grant: Option<Grant>) {
-        let granted = grant.as_ref().map(|grant| grant.job);
         let job = match self.shop.spool.job(number) {
             Ok(Some(job)) if job.state == JobState::Pending => Some(job),
             Ok(_) => None, // Deleted, or taken back, while it waited in the queue.
@@ -236,15 +235,16 @@ impl Worker {
                 None
             }
         };
-        let grant = job
-            .as_ref()
-            .and_then(|job| grant.or_else(|| self.grant(target, job)));
+        let grant = match (&job, grant) {
+            (Some(job), None) => self.grant(target, job),
+            (_, grant) => grant,
+        };
         if let (Some(job), Some(grant)) = (&job, &grant) {
             self.print_granted(target, job, grant);
         }
         // What a settlement took of it is spent; the rest is free.
-        if let Some(job) = granted.or(job.map(|job| job.id)) {
-            self.shop.judge.purse.give_back(job);
+        if let Some(grant) = grant {
+            self.shop.judge.purse.give_back(grant.job);
         }
     }
 
@@ -260,6 +260,8 @@ impl Worker {
         let judged = self.shop.judge.judge_push(&job, &facts);
         let reason = match judged.verdict {
             Verdict::Go(grant) => return Some(grant),
+            // Its owner is releasing it at the box.
+            Verdict::Waits(Reason::NotReleasable) => return None,
             Verdict::Waits(reason) => reason,
             // A push queue is one printer's; its owner can have the job redirected by a tap.
             Verdict::Elsewhere(_) => Reason::NoPermission,

@@ -43,6 +43,8 @@ pub struct Postgres {
     runner: Option<Runner>,
     folder: PathBuf,
     temporary: bool,
+    /// Whether its data is synced.
+    durable: bool,
     port: u16,
     program: Option<Program>,
     databases: AtomicU32,
@@ -63,15 +65,24 @@ impl Postgres {
     /// [`BedError::Missing`] when it is not installed; [`BedError::Failed`], [`BedError::Ended`] and
     /// [`BedError::Timeout`] when it does not start.
     pub fn start(folder: &Path) -> Result<Self, BedError> {
-        Self::start_in(folder, false)
+        Self::start_in(folder, false, false)
     }
 
-    fn start_in(folder: &Path, temporary: bool) -> Result<Self, BedError> {
+    /// The same, with everything synced that PostgreSQL syncs: for measurements.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_durable(folder: &Path) -> Result<Self, BedError> {
+        Self::start_in(folder, false, true)
+    }
+
+    fn start_in(folder: &Path, temporary: bool, durable: bool) -> Result<Self, BedError> {
         let mut server = Self {
             programs: programs()?,
             runner: runner()?,
             folder: folder.to_owned(),
             temporary,
+            durable,
             port: 0,
             program: None,
             databases: AtomicU32::new(0),
@@ -111,7 +122,7 @@ impl Postgres {
             .prefix("platen-postgres-")
             .tempdir()
             .map_err(BedError::io("make a temporary folder"))?;
-        let server = Self::start_in(folder.path(), true)?;
+        let server = Self::start_in(folder.path(), true, false)?;
         // From here on the keeper removes it.
         let _ = folder.keep();
         Ok(SHARED.get_or_init(|| server))
@@ -136,12 +147,13 @@ impl Postgres {
         for setting in [
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
-            "fsync=off",
-            "full_page_writes=off",
             "max_connections=100",
             "shared_buffers=32MB",
         ] {
             command.args(["-c", setting]);
+        }
+        if !self.durable {
+            command.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
         }
         command.args(["-c", &format!("port={}", self.port)]);
         let mut program = Program::start("postgres", command, &self.folder)?;
@@ -282,7 +294,7 @@ mod tests {
     fn the_end_of_its_input_ends_a_server_and_removes_its_folder() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("pg");
-        let mut server = Postgres::start_in(&data, true).unwrap();
+        let mut server = Postgres::start_in(&data, true, false).unwrap();
         let mut program = server.program.take().unwrap();
         program.close_input();
         wait::until("the server's end", START_LIMIT, || {

@@ -13,6 +13,7 @@ use platen_bed::wait::Stopwatch;
 use serde::Serialize;
 use tempfile::TempDir;
 
+use crate::centre::{self, CentreRun};
 use crate::document::{self, LARGE, SMALL, TINY};
 use crate::ingest::Order;
 use crate::measure::{self, IngestReport};
@@ -145,6 +146,8 @@ pub struct Results {
     pub held: Vec<HeldRun>,
     /// Card readers, each by itself.
     pub readers: Vec<ReaderRun>,
+    /// A central server and its boxes.
+    pub centre: Option<CentreRun>,
     /// What was left out to keep within the time, or can't be measured on this machine.
     pub left_out: Vec<String>,
     /// What should have run and failed.
@@ -183,6 +186,7 @@ pub fn run(
             bench.taps();
             bench.attempt("platend, held jobs", Bench::held);
             bench.attempt("card readers", Bench::readers);
+            bench.attempt("central server", Bench::centre);
         }
     }
     bench.results.seconds = clock.elapsed().as_secs_f64();
@@ -307,6 +311,11 @@ impl Bench<'_> {
 
     fn readers(&mut self) -> Step {
         self.results.readers = reader::run()?;
+        Ok(())
+    }
+
+    fn centre(&mut self) -> Step {
+        self.results.centre = Some(centre::run(self.work)?);
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod bench;
+pub mod centre;
 pub mod document;
 pub mod ingest;
 pub mod measure;

@@ -29,6 +29,9 @@ pub fn render(results: &Results) -> String {
     release(&mut text, results);
     held(&mut text, results);
     text.push_str(&readers(&results.readers));
+    if let Some(centre) = &results.centre {
+        let _ = writeln!(text, "{centre}");
+    }
     for (title, lines) in [
         ("Left out", &results.left_out),
         ("FAILED", &results.failures),

@@ -15,6 +15,7 @@ use lexopt::prelude::*;
 use platen_bed::signals::on_stop;
 use platen_bed::wait::unix_time;
 use platen_perf::bench::{self, Results};
+use platen_perf::centre;
 use platen_perf::reader;
 use platen_perf::table;
 use platen_perf::verdict::{Verdict, verdicts};
@@ -25,6 +26,8 @@ platen-bench [--out DIR] [--seconds S] [--json]
     Runs platend and cupsd in turn and compares them; measures the card readers.
 platen-bench --readers
     The card readers alone.
+platen-bench --centre
+    The central server and its boxes alone.
 
   --out DIR    results, and the servers' folders while they run: on the disk that is to be
                measured (target/bench)
@@ -37,6 +40,7 @@ struct Arguments {
     seconds: u64,
     json: bool,
     readers: bool,
+    centre: bool,
     help: bool,
 }
 
@@ -71,6 +75,7 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Arguments, lexopt::Error> {
         seconds: 320,
         json: false,
         readers: false,
+        centre: false,
         help: false,
     };
     while let Some(argument) = parser.next()? {
@@ -79,6 +84,7 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Arguments, lexopt::Error> {
             Long("seconds") => given.seconds = parser.value()?.parse()?,
             Long("json") => given.json = true,
             Long("readers") => given.readers = true,
+            Long("centre") => given.centre = true,
             Long("help") | Short('h') => given.help = true,
             other => return Err(other.unexpected()),
         }
@@ -99,6 +105,10 @@ fn run(given: &Arguments) -> Result<bool, Box<dyn Error>> {
     }
     fs::create_dir_all(&given.out)?;
     let work = fs::canonicalize(&given.out)?;
+    if given.centre {
+        print!("{}", centre::run(&work)?);
+        return Ok(true);
+    }
     let ending = end_by_signal()?;
     let (load_before, at) = (load(), unix_time().as_secs());
     let limit = Duration::from_secs(given.seconds);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use platen_model::Chain;
+use platen_model::local::CentreState;
 use platen_net::{ClientKey, HttpsClient, HttpsError, HttpsOptions, TlsTrust};
 use platen_store::seal::random_bytes;
 use platen_sync::codec;
@@ -21,7 +22,7 @@ use super::{Centre, CentreError, MemberError};
 
 /// Longest wait between two asks, whatever the centre says.
 const AGAIN_MS_MAX: u64 = 30_000;
-/// Wait after the box itself could not make what it needs.
+/// Wait after a code that was for nothing, or when the box itself could not make what it needs.
 const SELF_AGAIN: Duration = Duration::from_secs(10);
 /// A name that is announced has 58 bytes at most; this is for the message.
 const NAME_CHARS_MAX: usize = 64;
@@ -85,8 +86,11 @@ impl Centre {
                 Ok(Asked::NotProven) => {
                     let text = "whoever answers for the centre does not know this box's code: look for \
                                 somebody between the box and the centre";
+                    self.standing.become_state(CentreState::Refused, self.now());
                     self.standing.note_error(text.to_owned());
-                    // What was typed somewhere is worth nothing any more.
+                    self.parts.panel.notice(None);
+                    // A new code costs work, and whoever answers so may do it again at once.
+                    Timer::after(SELF_AGAIN).await;
                     return false;
                 }
                 Err(error) => {

@@ -13,6 +13,8 @@ mod pull;
 mod push;
 mod renew;
 mod standing;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 

@@ -60,7 +60,7 @@ struct Pusher {
     saved: Saved,
     wanted: Vec<LeaseWant>,
     wanted_at: Duration,
-    /// Nothing was pushed since the start or since the link was down: one is, empty or not.
+    /// Nothing was pushed since the start or since the link was down.
     greet: bool,
 }
 
@@ -207,7 +207,9 @@ impl Centre {
         let ledger = &self.parts.ledger;
         let (now, head) = (self.now(), ledger.head());
         let after = pusher.outbox.after(|sequence| own_hash(ledger, sequence));
-        let entries = match pusher.outbox.is_searching() {
+        // The first push asks only how far the centre is: a box that was put back from a backup hears
+        // of it before it goes on, and one that lost its place need not send all again.
+        let entries = match pusher.outbox.is_searching() || pusher.greet {
             true => Vec::new(),
             false => entries(ledger, after.sequence, head.sequence)?,
         };

@@ -128,7 +128,7 @@ pub(crate) fn assemble(
         cache,
         people: _,
         logins: _,
-        disk: _,
+        disk,
         database: _,
         device_keys,
         faults,
@@ -137,6 +137,7 @@ pub(crate) fn assemble(
         judge: _,
     } = state;
     let node = Node {
+        disk,
         executor: Arc::clone(executor),
         config,
         clock,

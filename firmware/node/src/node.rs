@@ -7,7 +7,7 @@ use platen_auth::{Cache, Directory};
 use platen_ledger::{Entry, Ledger};
 use platen_model::{Clock, JobNumber, JobStateReason, Moment, UserId};
 use platen_spool::{Spool, SpoolError};
-use platen_store::Keys;
+use platen_store::{Disk, Keys};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -28,8 +28,12 @@ const IDLE: i32 = 3;
 const PROCESSING: i32 = 4;
 const STOPPED: i32 = 5;
 
+/// A fifth of the reserve left is an alarm (the standard's 80 %).
+const JOURNAL_LOW_PART: u64 = 5;
+
 /// The box.
 pub(crate) struct Node {
+    pub(crate) disk: Arc<dyn Disk>,
     pub(crate) config: Config,
     pub(crate) executor: Arc<smol::Executor<'static>>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -222,6 +226,14 @@ impl Node {
         )
     }
 
+    /// Whether four fifths of the space that is kept for release and journal are used up: soon
+    /// nothing is released any more, or unrecorded.
+    fn journal_is_low(&self) -> bool {
+        let reserve = self.config.spool.reserve_mib.saturating_mul(1 << 20);
+        let free = self.disk.free_bytes();
+        free.is_ok_and(|free| free < reserve / JOURNAL_LOW_PART)
+    }
+
     /// `ready`, or what is degraded.
     pub(crate) fn modes(&self) -> Vec<String> {
         let mut modes = Vec::new();
@@ -236,6 +248,9 @@ impl Node {
         }
         if !self.spool.has_room() {
             modes.push("disk-full".to_owned());
+        }
+        if self.journal_is_low() {
+            modes.push("journal-low".to_owned());
         }
         modes.extend(self.centre.modes());
         modes.extend(self.faults.iter().cloned());

@@ -80,6 +80,6 @@ impl Door {
     pub(crate) fn code_key(&self, code: &Code) -> CardKey {
         let centre = self.centre.get();
         let of_site = centre.and_then(|centre| centre.code_key(&code.shown()));
-        of_site.unwrap_or_else(|| self.keys.card_key(&code.bytes()))
+        of_site.unwrap_or_else(|| self.keys.card_key(code.shown().as_bytes()))
     }
 }

@@ -375,3 +375,6 @@ impl Stood {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

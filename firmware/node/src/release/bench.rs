@@ -28,13 +28,13 @@ use crate::panel::Panel;
 
 /// A site of which everything can be said at any time.
 #[derive(Default)]
-pub(super) struct Said {
-    pub(super) terms: Mutex<Arc<SiteTerms>>,
-    pub(super) owner: Mutex<Option<Identity>>,
+pub(crate) struct Said {
+    pub(crate) terms: Mutex<Arc<SiteTerms>>,
+    pub(crate) owner: Mutex<Option<Identity>>,
 }
 
 impl Said {
-    pub(super) fn new(terms: SiteTerms) -> Arc<Self> {
+    pub(crate) fn new(terms: SiteTerms) -> Arc<Self> {
         Arc::new(Self {
             terms: Mutex::new(Arc::new(terms)),
             owner: Mutex::default(),
@@ -52,15 +52,15 @@ impl Site for Said {
     }
 }
 
-pub(super) type Step = Box<dyn FnMut() -> Result<(), PortError> + Send>;
+pub(crate) type Step = Box<dyn FnMut() -> Result<(), PortError> + Send>;
 
 /// A printer that does `open` and `send` as told, and keeps what it was sent.
-pub(super) struct Scripted {
-    pub(super) open: Step,
-    pub(super) send: Arc<Mutex<Step>>,
-    pub(super) sent: Arc<Mutex<Vec<u8>>>,
-    pub(super) report: PortReport,
-    pub(super) told: Arc<Mutex<Vec<Sending>>>,
+pub(crate) struct Scripted {
+    pub(crate) open: Step,
+    pub(crate) send: Arc<Mutex<Step>>,
+    pub(crate) sent: Arc<Mutex<Vec<u8>>>,
+    pub(crate) report: PortReport,
+    pub(crate) told: Arc<Mutex<Vec<Sending>>>,
 }
 
 struct ScriptedSession {
@@ -106,28 +106,28 @@ impl PortSession for ScriptedSession {
 }
 
 /// Spool, journal and one printer.
-pub(super) struct Bench {
-    pub(super) disk: SimDisk,
-    pub(super) spool: Spool,
-    pub(super) ledger: Arc<Ledger>,
-    pub(super) panel: Arc<Panel>,
-    pub(super) shop: Arc<Workshop>,
-    pub(super) target: Arc<Target>,
-    pub(super) orders: Receiver<Order>,
-    pub(super) sent: Arc<Mutex<Vec<u8>>>,
+pub(crate) struct Bench {
+    pub(crate) disk: SimDisk,
+    pub(crate) spool: Spool,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) panel: Arc<Panel>,
+    pub(crate) shop: Arc<Workshop>,
+    pub(crate) target: Arc<Target>,
+    pub(crate) orders: Receiver<Order>,
+    pub(crate) sent: Arc<Mutex<Vec<u8>>>,
     /// What the port was told before each sending.
-    pub(super) told: Arc<Mutex<Vec<Sending>>>,
-    pub(super) clock: Arc<ManualClock>,
-    pub(super) _index: tempfile::TempDir,
+    pub(crate) told: Arc<Mutex<Vec<Sending>>>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) _index: tempfile::TempDir,
 }
 
 impl Bench {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::of(Said::new(SiteTerms::default()))
     }
 
     /// A box of this site.
-    pub(super) fn of(site: Arc<Said>) -> Self {
+    pub(crate) fn of(site: Arc<Said>) -> Self {
         let index = tempfile::tempdir().unwrap();
         let disk = SimDisk::new(7);
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
@@ -187,7 +187,7 @@ impl Bench {
         }
     }
 
-    pub(super) fn port(
+    pub(crate) fn port(
         &self,
         open: impl FnMut() -> Result<(), PortError> + Send + 'static,
         send: impl FnMut() -> Result<(), PortError> + Send + 'static,
@@ -201,7 +201,7 @@ impl Bench {
         })
     }
 
-    pub(super) fn worker(
+    pub(crate) fn worker(
         &self,
         open: impl FnMut() -> Result<(), PortError> + Send + 'static,
         send: impl FnMut() -> Result<(), PortError> + Send + 'static,
@@ -209,7 +209,7 @@ impl Bench {
         Worker::new(&self.target, self.port(open, send), Arc::clone(&self.shop))
     }
 
-    pub(super) fn store(&self, push: bool, body: &[u8]) -> Job {
+    pub(crate) fn store(&self, push: bool, body: &[u8]) -> Job {
         let new = NewJob {
             name: "a job".to_owned(),
             owner: "somebody".to_owned(),
@@ -227,14 +227,14 @@ impl Bench {
     }
 
     /// A job as a tap leaves it.
-    pub(super) fn released(&self) -> Job {
+    pub(crate) fn released(&self) -> Job {
         let job = self.store(false, b"%PDF");
         let (state, reason) = (JobState::Pending, JobStateReason::JobQueued);
         self.spool.advance(&job, state, reason).unwrap()
     }
 
     /// Prints as the printer's thread does, then lets the ended job be tidied up.
-    pub(super) fn print(&self, worker: &mut Worker, job: &Job) {
+    pub(crate) fn print(&self, worker: &mut Worker, job: &Job) {
         let grant = None;
         let job = job.number;
         worker.carry_out(&self.target, Some(Order::Print { job, grant }));
@@ -246,13 +246,13 @@ impl Bench {
         while self.shop.executor.try_tick() {}
     }
 
-    pub(super) fn state(&self, number: JobNumber) -> (JobState, JobStateReason) {
+    pub(crate) fn state(&self, number: JobNumber) -> (JobState, JobStateReason) {
         let job = self.spool.job(number).unwrap().unwrap();
         (job.state, job.reason)
     }
 
     /// What the journal says of a job, one word an entry.
-    pub(super) fn journal(&self, job: &Job) -> Vec<&'static str> {
+    pub(crate) fn journal(&self, job: &Job) -> Vec<&'static str> {
         let word = |entry: &Entry| match entry {
             Entry::Released { .. } => "released",
             Entry::Settled { outcome, .. } => match outcome {
@@ -273,7 +273,7 @@ impl Bench {
     }
 
     /// The pipeline before this printer and, behind it, `others`.
-    pub(super) fn releases(&self, others: Vec<Arc<Target>>) -> Releases {
+    pub(crate) fn releases(&self, others: Vec<Arc<Target>>) -> Releases {
         let targets = std::iter::once(Arc::clone(&self.target)).chain(others);
         Releases::new(
             self.spool.clone(),
@@ -283,5 +283,18 @@ impl Bench {
             Arc::clone(&self.shop.judge),
             Arc::clone(&self.shop.counter),
         )
+    }
+
+    /// No thread of a printer answers here: its last known state stands, and it is ready.
+    pub(crate) fn stand_still(&self) {
+        self.target.set_status(PortStatus {
+            ready: true,
+            reasons: Vec::new(),
+        });
+        self.target.begin(JobNumber(u32::MAX));
+    }
+
+    pub(crate) fn clock_now(&self) -> platen_model::Moment {
+        self.clock.now()
     }
 }

@@ -8,7 +8,7 @@
 
 mod approvals;
 #[cfg(test)]
-mod bench;
+pub(crate) mod bench;
 mod delivery;
 mod envelope;
 mod judge;

@@ -11,8 +11,8 @@ use platen_model::Clock;
 use platen_net::{BodyError, BodyLimits, BodyReader};
 
 /// What is read of a body that is refused, so that the client gets to see the answer.
-const DISCARD_OCTETS: u64 = 1 << 20;
-const DISCARD_LIMIT: Duration = Duration::from_secs(2);
+const DISCARD_OCTETS: u64 = 16 << 20;
+const DISCARD_LIMIT: Duration = Duration::from_secs(10);
 
 /// Reads the body of `request`, at most `octets_max` bytes.
 ///

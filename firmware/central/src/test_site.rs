@@ -90,6 +90,11 @@ impl TestSite {
         HttpsClient::new(url, options).unwrap()
     }
 
+    /// Where boxes are listened to.
+    pub(crate) fn boxes(&self) -> std::net::SocketAddr {
+        self.urls[1].trim_start_matches("https://").parse().unwrap()
+    }
+
     /// A client of the API.
     pub(crate) fn api(&self) -> HttpsClient {
         self.client(&self.urls[0], None)
@@ -119,6 +124,18 @@ impl TestSite {
         kind: &str,
         body: impl Into<Bytes>,
     ) -> (u16, Value) {
+        self.try_ask(token, method, path, kind, body).unwrap()
+    }
+
+    /// The same, where the connection itself may fail.
+    pub(crate) fn try_ask(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        kind: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<(u16, Value), HttpsError> {
         let request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).unwrap())
             .uri(path)
@@ -126,10 +143,10 @@ impl TestSite {
             .header("content-type", kind)
             .body(body.into())
             .unwrap();
-        let answer = smol::block_on(self.api().send(request, LIMIT)).unwrap();
+        let answer = smol::block_on(self.api().send(request, LIMIT))?;
         let status = answer.status().as_u16();
         let value = serde_json::from_slice(answer.body()).unwrap_or(Value::Null);
-        (status, value)
+        Ok((status, value))
     }
 
     /// The same, which must be served.

@@ -2,6 +2,9 @@
 //! The boxes' door over real TLS: who gets in, who does not, how a pull waits, how a box becomes a
 //! member.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +18,10 @@ use platen_sync::message::{
     RefusalCode, Renew, Renewed, SiteKeys, VERSION, Verdict, path,
 };
 use platen_sync::signed;
+use rustls::client::ResolvesClientCert;
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, SignatureScheme};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -69,13 +76,44 @@ fn without_a_certificate_of_a_member_nothing_is_served() {
     let unknown = TestBox::new(&site, node, issued.der, key);
     let answer = unknown.say::<_, PushAnswer>(path::PUSH, &push());
     assert_eq!(code_of(answer), (401, RefusalCode::NotEnrolled));
-    // A member's certificate is worth nothing without its key: the handshake fails.
     let member = site.member(1);
-    let (_, other_key) = request();
-    let shown = member.certificate.clone();
-    let thief = TestBox::new(&site, member.node, shown, other_key);
-    let answer = thief.try_say::<_, PushAnswer>(path::PUSH, &push());
-    assert!(answer.is_err());
+    assert!(!is_let_in_without_the_key(&site, &member));
+}
+
+/// Shows a member's certificate and signs the handshake with another key; whether an answer comes.
+fn is_let_in_without_the_key(site: &TestSite, member: &TestBox) -> bool {
+    #[derive(Debug)]
+    struct Thief(Arc<CertifiedKey>);
+
+    impl ResolvesClientCert for Thief {
+        fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+            Some(Arc::clone(&self.0))
+        }
+
+        fn has_certs(&self) -> bool {
+            true
+        }
+    }
+
+    let provider = platen_net::crypto_provider();
+    let key = PrivateKeyDer::try_from(request().1).unwrap();
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let shown = CertifiedKey::new(vec![member.certificate.clone().into()], key);
+    let mut roots = RootCertStore::empty();
+    let authority = site.central.authority.chain().first().unwrap().clone();
+    roots.add(authority).unwrap();
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_cert_resolver(Arc::new(Thief(Arc::new(shown))));
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut socket = TcpStream::connect(site.boxes()).unwrap();
+    let mut stream = rustls::Stream::new(&mut connection, &mut socket);
+    let asked = stream.write_all(b"POST /sync/v1/keys HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut answer = [0; 16];
+    asked.is_ok() && matches!(stream.read(&mut answer), Ok(read) if read > 0)
 }
 
 #[test]
@@ -307,4 +345,55 @@ fn requests_to_become_a_member_are_bounded_by_address() {
     // Members are not held up by that.
     let own = site.member(1);
     let _: PushAnswer = own.say(path::PUSH, &push()).unwrap();
+}
+
+#[test]
+fn two_servers_on_one_postgresql_are_one_centre() {
+    let postgres = platen_bed::postgres::Postgres::shared().unwrap();
+    let database = postgres.database().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("a"), folder.path().join("b"));
+    std::fs::create_dir_all(&first).unwrap();
+    let key = folder.path().join("secret.key");
+    let further = format!(
+        "database = {database:?}\nsecret_file = {:?}",
+        key.display().to_string()
+    );
+    let one = TestSite::in_folder(&first, &further);
+    std::fs::create_dir_all(&second).unwrap();
+    let mut two = TestSite::in_folder(&second, &further);
+    assert_eq!(two.token, "", "one of both made the first token");
+    two.token.clone_from(&one.token);
+    assert_eq!(
+        one.central.certificate.fingerprint(),
+        two.central.certificate.fingerprint()
+    );
+    // A box that asks one of them is let in by the other.
+    let asked = asking(&one, 6, None);
+    enrol(&one, &asked.ask);
+    let typed = json!({ "code": asked.code.to_string() });
+    two.served("POST", "/v1/nodes/enrol", typed);
+    assert!(matches!(
+        enrol(&one, &asked.ask),
+        EnrolAnswer::Enrolled { .. }
+    ));
+    // A pull at one of them hears of what the other changed.
+    let own = one.member(1);
+    let answer: PullAnswer = own.say(path::PULL, &pull()).unwrap();
+    let seen = page(&one, own.node, &answer);
+    let mut waiting = pull();
+    (waiting.generation, waiting.after) = (seen.generation, seen.to);
+    waiting.wait_ms = 55_000;
+    let clock = one.central.clock.clone();
+    let begun = clock.now().elapsed;
+    let answer = std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| own.say::<_, PullAnswer>(path::PULL, &waiting));
+        two.served("POST", "/v1/users", json!({ "login": "eve" }));
+        waiter.join().unwrap().unwrap()
+    });
+    assert!(clock.now().elapsed - begun < Duration::from_secs(30));
+    assert_eq!(page(&two, own.node, &answer).records.len(), 1);
+    two.served("POST", "/v1/nodes/box%201/revoke", Value::Null);
+    let refused = own.say::<_, PushAnswer>(path::PUSH, &push());
+    assert_eq!(code_of(refused), (403, RefusalCode::Revoked));
 }

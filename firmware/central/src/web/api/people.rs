@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 
 use platen_auth::secret::Secret;
-use platen_central::app::{Centre, CentreError, Group, NewCard, NewUser, UserChange, UserFilter};
+use platen_central::app::{
+    Centre, CentreError, Group, IMPORT_BYTES_MAX, NewCard, NewUser, UserChange, UserFilter,
+};
 use platen_model::{CredentialId, GroupId, UserId, UserRecord};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,8 +17,6 @@ use super::answer::{Answer, Refused, created, done, json as answer};
 use super::ask::{Ask, check_media};
 use super::upload;
 
-/// Largest list of people: some 500,000 rows.
-const IMPORT_OCTETS_MAX: u64 = 64 << 20;
 /// Rows of an import that are named one by one.
 const ERRORS_TOLD_MAX: usize = 1000;
 /// How long a one-time code is good unless asked otherwise.
@@ -214,7 +214,7 @@ pub(super) async fn import(ask: Ask) -> Answer {
     check_media(&ask.request, "text/csv")?;
     let (feed, upload) = upload::pipe();
     let work = central.centre.import_users(&actor, upload);
-    let feeding = feed.pass(ask.request, IMPORT_OCTETS_MAX, &central.clock);
+    let feeding = feed.pass(ask.request, IMPORT_BYTES_MAX, &central.clock);
     let (report, ()) = future::zip(work, feeding).await;
     let report = report?;
     let errors = report.errors.iter().take(ERRORS_TOLD_MAX);

@@ -109,8 +109,8 @@ impl Session {
             (Stage::Comparing, Found::Wrong(_)) => {
                 self.flow.compared(Err(Denied::WrongSecret), now)
             }
-            (Stage::FindingCode(_), Found::Code(Some(held))) => self.flow.found_code(*held, now),
-            (Stage::FindingCode(key), Found::Code(None)) => self.flow.no_such_code(key, now),
+            (Stage::FindingCode, Found::Code(Some(held))) => self.flow.found_code(*held, now),
+            (Stage::FindingCode, Found::Code(None)) => self.flow.no_such_code(now),
             (Stage::UsingCode, Found::Used(true)) => self.flow.used_code(now),
             (Stage::UsingCode, Found::Used(false)) => self.flow.deny(Denied::BadCode),
             (Stage::Binding, Found::Bound(bound)) => self.flow.bound(bound, now),
@@ -142,7 +142,6 @@ impl Session {
     pub fn pulled(&mut self, now: Moment) -> Step {
         match self.flow.take_stage() {
             Stage::PullingPerson(known) => self.flow.knows(known, true, now),
-            Stage::PullingCode(key) => self.flow.look_again(key, now),
             _ => self.flow.deny(Denied::GaveUp),
         }
     }

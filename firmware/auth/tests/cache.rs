@@ -364,9 +364,8 @@ fn a_new_generation_is_built_beside_the_old_one_which_serves_until_it_is_whole()
         None,
         "nothing of the old one is left"
     );
-    let database = given.dir.path().join("database");
     drop(cache);
-    let tables = given.database_at(&database);
+    let tables = given.database();
     assert!(tables.table::<u32>("cache-a").unwrap().is_empty().unwrap());
 }
 
@@ -454,7 +453,7 @@ fn nothing_of_a_person_or_finger_is_on_the_disk_in_clear() {
     let (part, template) = ("bmlite".to_owned(), b"marker-template".repeat(8));
     centre.credential(user_id(1), CredentialKind::Finger { part, template });
     given.pull(&cache, &centre, 10).unwrap();
-    let file = std::fs::read(given.dir.path().join("database/db")).unwrap();
+    let file = std::fs::read(given.path().join("db")).unwrap();
     assert!(file.len() > 1000, "the database is where it is looked for");
     for marker in [
         "marker-login",
@@ -509,7 +508,7 @@ fn an_empty_answer_confirms_the_copy_and_costs_no_write_each_time() {
     let cache = given.cache();
     centre.user(1);
     given.pull(&cache, &centre, 10).unwrap();
-    let file = given.dir.path().join("database/db");
+    let file = given.path().join("db");
     let before = std::fs::read(&file).unwrap();
     for _ in 0..5 {
         given.clock.advance(Duration::from_secs(50));

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use given::{Box, Centre, card, card_key};
+use given::{Box, Centre, card, card_key, copy_database};
 use platen_auth::{Cache, People, Position};
 use platen_model::{Clock, RecordId, UserId};
 
@@ -30,16 +30,6 @@ fn who(cache: &Cache, given: &Box) -> Who {
         .filter_map(held)
         .map(|(number, held)| (number, held.person.id))
         .collect()
-}
-
-fn copy_database(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_file() {
-            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-        }
-    }
 }
 
 /// What a cut leaves of the bytes that a page changed: those before `keep` are new, the others are as
@@ -78,8 +68,8 @@ fn check(given: &Box, file: &[u8], model: &Path, states: &BTreeMap<(u64, u64), W
 #[test]
 fn a_power_cut_anywhere_in_a_page_leaves_the_old_copy_or_the_new_one() {
     let (given, mut centre) = (Box::new(), Centre::new());
-    let path = given.dir.path().join("database");
     let cache = given.cache();
+    let path = given.path();
     let mut states = BTreeMap::from([((0, 0), Who::new())]);
     let mut cards = Vec::new();
     let (mut old, mut new, mut none) = (0, 0, 0);

@@ -702,16 +702,36 @@ fn point_7_a_one_time_code_lets_in_or_binds_a_card_once_and_is_used_up_before_an
 }
 
 #[test]
-fn a_code_made_a_moment_ago_is_pulled_before_it_is_refused() {
+fn a_code_that_only_the_centre_knows_yet_is_good_and_one_that_it_knows_as_used_is_not() {
     let mut office = Office::new();
-    let id = office.centre.credential(office.ann, code(1));
-    let login = office.begin(&online(), Input::Code(code_key(1)));
-    assert!(matches!(login.step, Step::Pull));
-    office.pull();
-    let login = login.on(Session::pulled).centre(Ok(known(office.ann, id)));
+    let made = CredentialId(uuid::Uuid::from_u128(77));
+    let mut login = office.begin(&online(), Input::Code(code_key(1)));
+    let Step::AskCentre(ask) = &login.step else {
+        panic!("{:?}", login.step)
+    };
+    let (key, proved) = (code_key(1), false);
+    assert!(ask.who == Presented::Card { key, proved } && ask.method == Method::Code);
+    login = login.centre(Ok(known(office.ann, made)));
+    let entries = login.session.take_entries();
+    assert_eq!(entries, [Entry::CodeUsed { credential: made }]);
     assert_eq!(login.logged_in().identity.source, Source::Online);
     let unknown = office.begin(&online(), Input::Code(code_key(9)));
-    assert_eq!(unknown.on(Session::pulled).denied(), Denied::BadCode);
+    assert_eq!(
+        unknown.centre(Err(Denied::BadCode)).denied(),
+        Denied::BadCode
+    );
+    let unknown = office.begin(&online(), Input::Code(code_key(9)));
+    assert_eq!(unknown.silence().denied(), Denied::BadCode);
+
+    office.centre.credential(office.ann, code(2));
+    office.pull();
+    let elsewhere = office.begin(&online(), Input::Code(code_key(2)));
+    let elsewhere = elsewhere.centre(Err(Denied::BadCode));
+    assert_eq!(
+        elsewhere.denied(),
+        Denied::BadCode,
+        "used at another box meanwhile"
+    );
 }
 
 #[test]

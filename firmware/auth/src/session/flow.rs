@@ -20,12 +20,11 @@ pub(super) enum Stage {
     Asking(Question),
     OnPhone(PhoneId, Question),
     Comparing,
-    FindingCode(CardKey),
+    FindingCode,
     UsingCode,
     Binding,
     AskingCentre,
     PullingPerson(CentreKnows),
-    PullingCode(CardKey),
     Over,
 }
 
@@ -308,35 +307,21 @@ impl Flow {
 
     fn code(&mut self, key: CardKey) -> Step {
         self.method = Method::Code;
-        self.verify(Stage::FindingCode(key), Work::FindCode(key))
+        self.secret = None;
+        self.who = Some(Presented::Card { key, proved: false });
+        self.verify(Stage::FindingCode, Work::FindCode(key))
     }
 
     pub(super) fn found_code(&mut self, held: Held, now: Moment) -> Step {
         self.code = held.credential;
-        self.who = held.credential.map(Presented::Credential);
-        self.secret = None;
         self.local = self.take_unless_expired(held, now);
         self.ask_centre(now)
     }
 
-    /// The code may have been made a moment ago.
-    pub(super) fn no_such_code(&mut self, key: CardKey, now: Moment) -> Step {
-        if self.place.centre && !self.pulled {
-            self.pulled = true;
-            self.stage = Stage::PullingCode(key);
-            return Step::Pull;
-        }
-        self.look_again(key, now)
-    }
-
-    pub(super) fn look_again(&mut self, key: CardKey, now: Moment) -> Step {
-        match self.door.people.by_code(key) {
-            Some(held) => {
-                self.door.tries.right_unnamed();
-                self.found_code(held, now)
-            }
-            None => self.deny(Denied::BadCode),
-        }
+    /// The code may have been made a moment ago: the centre knows.
+    pub(super) fn no_such_code(&mut self, now: Moment) -> Step {
+        self.local = Err(Denied::BadCode);
+        self.ask_centre(now)
     }
 
     pub(super) fn used_code(&mut self, now: Moment) -> Step {
@@ -404,6 +389,12 @@ impl Flow {
         if let (Some(counted), Err(Denied::WrongSecret)) = (self.counted, self.local) {
             // The centre has a newer secret than the copy, and it was right.
             self.door.tries.right(counted);
+        }
+        if self.method == Method::Code {
+            self.code = Some(known.credential);
+            if self.local.is_err() {
+                self.door.tries.right_unnamed();
+            }
         }
         self.person = Some(person);
         self.credential = Some(known.credential);

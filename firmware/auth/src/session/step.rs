@@ -151,9 +151,9 @@ impl fmt::Debug for CentreAsk {
 /// What was presented, as the centre is told.
 #[derive(Clone, Eq, PartialEq)]
 pub enum Presented {
-    /// A card.
+    /// A card or, with [`Method::Code`], a one-time code.
     Card {
-        /// Keyed hash of its number.
+        /// Keyed hash of its number, by as many site keys as the copy has.
         key: CardKey,
         /// Whether it proved its number.
         proved: bool,

@@ -9,8 +9,10 @@
 )]
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use platen_auth::{Applied, Cache, CacheError};
 use platen_model::{
@@ -30,6 +32,8 @@ pub(crate) struct Box {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) keys: Arc<Keys>,
     pub(crate) clock: Arc<ManualClock>,
+    /// How often the database was opened.
+    turns: AtomicU32,
 }
 
 impl Box {
@@ -38,11 +42,25 @@ impl Box {
             dir: tempfile::tempdir().unwrap(),
             keys: Arc::new(Keys::open(&SimDisk::new(1)).unwrap()),
             clock: Arc::new(ManualClock::at(T0)),
+            turns: AtomicU32::new(0),
         }
     }
 
+    /// Opens what the last database left on the disk, as after a power cut: a copy of it, because
+    /// sled lets go of its files some time after it is dropped.
     pub(crate) fn database(&self) -> Database {
-        self.database_at(&self.dir.path().join("database"))
+        let old = self.path();
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+        if turn > 0 {
+            copy_database(&old, &self.path());
+        }
+        self.database_at(&self.path())
+    }
+
+    /// Where the database is that was opened last.
+    pub(crate) fn path(&self) -> PathBuf {
+        let turn = self.turns.load(Ordering::Relaxed);
+        self.dir.path().join(format!("database-{turn}"))
     }
 
     pub(crate) fn database_at(&self, path: &Path) -> Database {
@@ -74,6 +92,17 @@ impl Box {
             if applied.complete {
                 return Ok(applied);
             }
+        }
+    }
+}
+
+/// What a power cut now would leave.
+pub(crate) fn copy_database(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
         }
     }
 }

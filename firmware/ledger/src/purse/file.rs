@@ -2,12 +2,10 @@
 //! The sealed file of leases: byte map in `docs/formats/leases.md`.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
-use std::path::Path;
 use std::sync::Arc;
 
 use platen_model::{JobId, Lease, LeaseId, Share};
-use platen_store::{Disk, Keys, SealError};
+use platen_store::{Disk, Keys, SealedFile, SealedFileError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -18,28 +16,24 @@ use crate::frame::ChainHash;
 use crate::ledger::Receipt;
 use crate::segment::DIR;
 
-const FILE: &str = "ledger/leases.sealed";
-const FILE_NEW: &str = "ledger/leases.sealed.new";
-const MAGIC: &[u8; 8] = b"PLATENLS";
-const VERSION: u16 = 1;
-const CONTEXT: &[u8] = b"platen leases 1\0";
-const HEADER_BYTES: usize = MAGIC.len() + 2;
 /// Far more than the limits of leases and of open releases come to.
-const FILE_BYTES_MAX: usize = 4 << 20;
+const BYTES_MAX: usize = 4 << 20;
+const FILE: SealedFile = SealedFile {
+    folder: DIR,
+    name: "leases.sealed",
+    magic: b"PLATENLS",
+    version: 1,
+    context: b"platen leases 1\0",
+    bytes_max: BYTES_MAX,
+};
 
 /// Why leases can't be read or kept.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PurseError {
-    /// The disk failed, or is full.
-    #[error("{FILE} can't be read or written")]
-    Disk(#[source] io::Error),
-    /// A newer program wrote it.
-    #[error("{FILE} has version {0}; this program knows up to {VERSION}")]
-    Version(u16),
-    /// It could not be sealed.
-    #[error("the leases can't be sealed")]
-    Seal(#[source] SealError),
+    /// The file can't be read or written, or a newer program wrote it.
+    #[error("the leases can't be read or kept")]
+    File(#[from] SealedFileError),
     /// What was spent on the leases can't be read.
     #[error("the journal can't be read for the leases")]
     Ledger(#[from] LedgerError),
@@ -180,38 +174,16 @@ impl PurseFile {
 
     /// `None` when there is none, or none that can be read.
     pub(super) fn read(&self) -> Result<Option<Filed>, PurseError> {
-        let file = match self.disk.open(Path::new(FILE)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(PurseError::Disk(error)),
+        let filed = match FILE.read(&*self.disk, &self.keys) {
+            Ok(None) => return Ok(None),
+            Ok(Some(plain)) => ciborium::from_reader(plain.as_slice()).ok(),
+            Err(SealedFileError::Damaged { .. }) => None,
+            Err(error) => return Err(error.into()),
         };
-        let mut bytes = Vec::new();
-        let limit = u64::try_from(FILE_BYTES_MAX + 1).unwrap_or(u64::MAX);
-        let mut file = file.take(limit);
-        file.read_to_end(&mut bytes).map_err(PurseError::Disk)?;
-        let filed = self.parse(&bytes)?;
         if filed.is_none() {
             log::error!("the file of leases is damaged; the journal is read instead");
         }
         Ok(filed)
-    }
-
-    fn parse(&self, bytes: &[u8]) -> Result<Option<Filed>, PurseError> {
-        let Some((header, sealed)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
-            return Ok(None);
-        };
-        let [magic @ .., low, high] = header;
-        if magic != MAGIC || bytes.len() > FILE_BYTES_MAX {
-            return Ok(None);
-        }
-        let version = u16::from_le_bytes([*low, *high]);
-        if version > VERSION {
-            return Err(PurseError::Version(version));
-        }
-        let Ok(plain) = self.keys.values().open(CONTEXT, sealed) else {
-            return Ok(None);
-        };
-        Ok(ciborium::from_reader(plain.as_slice()).ok())
     }
 
     /// Puts `filed` in the place of what was there, durably. Blocks.
@@ -219,22 +191,7 @@ impl PurseFile {
         let mut plain = Vec::new();
         ciborium::into_writer(filed, &mut plain)
             .expect("leases are plain data and memory takes all bytes");
-        let sealed = self.keys.values().seal(CONTEXT, &plain);
-        let sealed = sealed.map_err(PurseError::Seal)?;
-        let (fresh, place, folder) = (Path::new(FILE_NEW), Path::new(FILE), Path::new(DIR));
-        let written = || {
-            self.disk.create_dir(folder)?;
-            self.disk.remove(fresh)?;
-            let mut file = self.disk.create(fresh)?;
-            for part in [MAGIC.as_slice(), &VERSION.to_le_bytes(), &sealed] {
-                file.write_all(part)?;
-            }
-            file.sync()?;
-            drop(file);
-            self.disk.rename(fresh, place)?;
-            self.disk.sync_dir(folder)
-        };
-        written().map_err(PurseError::Disk)
+        Ok(FILE.write(&*self.disk, &self.keys, &plain)?)
     }
 }
 

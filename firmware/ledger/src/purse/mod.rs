@@ -69,8 +69,7 @@ impl Purse {
     /// Blocks; reads the ledger from the place that the file names, or all of it without a file.
     ///
     /// # Errors
-    /// [`PurseError::Version`], [`PurseError::Disk`], [`PurseError::Ledger`]. A damaged file is
-    /// none: the ledger is read from its beginning then.
+    /// [`PurseError`]. A damaged file is none: the ledger is read from its beginning then.
     pub fn open(
         disk: Arc<dyn Disk>,
         keys: Arc<Keys>,

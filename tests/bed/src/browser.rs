@@ -19,7 +19,7 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long one answer may take; the driver waits for pages to load.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 /// How long something may take to appear on a page.
-const APPEAR_LIMIT: Duration = Duration::from_secs(30);
+const APPEAR_LIMIT: Duration = Duration::from_secs(20);
 /// What the protocol calls an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -183,9 +183,16 @@ impl Browser {
     /// [`BedError::Timeout`].
     pub fn wait_for(&self, css: &str, part: &str) -> Result<String, BedError> {
         let what = format!("`{css}` to say `{part}`");
-        wait::until(&what, APPEAR_LIMIT, || {
+        let found = wait::until(&what, APPEAR_LIMIT, || {
             // The page may just be another one.
             Ok(self.text(css).ok().filter(|text| text.contains(part)))
+        });
+        found.map_err(|error| match error {
+            BedError::Timeout { limit, .. } => BedError::Timeout {
+                what: format!("{what}; the page says: {:?}", self.text("body")),
+                limit,
+            },
+            error => error,
         })
     }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the box knows, as the pages show it.
 
-use platen_model::local::{CentreState, CentreStatus};
 use platen_model::{
     Chain, ColorMode, Covers, Identity, Job, JobNumber, JobState, JobStateReason, PageCount,
     PrinterName, Unit,
@@ -31,24 +30,21 @@ pub(super) fn box_name(node: &Node) -> BoxName {
     }
 }
 
-/// How the box stands with its centre.
-fn centre(_node: &Node) -> CentreStatus {
-    CentreStatus::default()
-}
-
 /// What people are told while the centre can't be reached; nothing where there is none.
 pub(super) fn offline(node: &Node) -> Option<Offline> {
-    let centre = centre(node);
-    if centre.site.is_none() || centre.state == CentreState::Online {
+    let door = &node.door;
+    if door.cache.site().is_none() || door.centre.is_up() {
         return None;
     }
-    Some(centre.cache_age_s.map_or(Offline::Never, Offline::Since))
+    let age = door.cache.age(node.clock.now());
+    Some(age.map_or(Offline::Never, |age| Offline::Since(age.as_secs())))
 }
 
 /// Seconds since the centre confirmed what the box knows; `None` where there is no centre.
 pub(super) fn confirmed_s(node: &Node) -> Option<u64> {
-    let centre = centre(node);
-    centre.site.and(centre.cache_age_s)
+    let cache = &node.door.cache;
+    cache.site()?;
+    cache.age(node.clock.now()).map(|age| age.as_secs())
 }
 
 /// The jobs that wait for a person, latest first, and whether there are more than are shown.

@@ -9,6 +9,8 @@
 //! no way to.
 
 mod answer;
+#[cfg(test)]
+mod contrast;
 mod facts;
 mod forms;
 mod gate;
@@ -25,6 +27,5 @@ mod view;
 mod visit;
 mod words;
 
-pub(crate) use panel_code::PhoneCodeError;
 pub(crate) use route::{Web, handle};
 pub(crate) use sessions::NoRandom;

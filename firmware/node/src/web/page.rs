@@ -161,7 +161,8 @@ impl Frame {
                 ("/help", Word::Help),
             ] {
                 let place = html.tag("a").attr("href", link);
-                let here = word == self.title || (word == Word::MyJobs && self.topic.is_of_jobs());
+                let of_jobs = self.title != Word::Help && self.topic.is_of_jobs();
+                let here = word == self.title || (word == Word::MyJobs && of_jobs);
                 let place = if here {
                     place.attr("aria-current", "page")
                 } else {
@@ -180,7 +181,7 @@ impl Frame {
                 self.fill(Word::OfflineFor, &[&words::ago(self.language, seconds)])
             }
         };
-        note(html, Icon::Offline, "care", &text);
+        note(html, Icon::Offline, "banner care", &text);
     }
 
     fn title(&self, html: &mut Html) {
@@ -229,7 +230,7 @@ pub(super) fn lang(language: Language) -> &'static str {
     }
 }
 
-/// A sentence that stands out, with its drawing: `kind` is `ok`, `care` or `stop`.
+/// A sentence that stands out, with its drawing: `kind` is `ok`, `care` or `stop`, or several.
 pub(super) fn note(html: &mut Html, drawing: Icon, kind: &str, text: &str) {
     let note = html.tag("p").attr("class", &format!("note {kind}"));
     note.attr("role", "status").inner(|html| {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
+use platen_auth::People as _;
 use platen_model::JobNumber;
 use platen_model::local::PhoneCodeShown;
 use platen_net::{PeerInfo, ReplyBody};
@@ -51,6 +52,16 @@ impl Web {
     /// The code for phones that a display of this box shows now.
     pub(crate) fn phone_code(&self) -> Result<PhoneCodeShown, PhoneCodeError> {
         self.phones.show(self.node.clock.now())
+    }
+
+    /// Whether somebody who logged in a while ago would still be let in: they may have been switched
+    /// off meanwhile, or the copy of the directory have become too old.
+    fn is_still_welcome(&self, person: &Person) -> bool {
+        let people = &self.node.door.people;
+        let user = person.login.identity.user;
+        let is_active = people.person(user).is_some_and(|person| person.active);
+        let now = self.node.clock.now();
+        is_active && (self.node.door.centre.is_up() || people.without_centre(user, now).is_ok())
     }
 
     /// What a page has around it for this visit.
@@ -182,10 +193,11 @@ impl Web {
         let numbers = numbers(visit.query.all("job"));
         let rows = facts::progress(&self.node, &person.login.identity, &numbers);
         let goes_on = rows.iter().any(|row| row.stage.goes_on());
-        let title = if goes_on {
-            Word::ProgressTitle
-        } else {
-            Word::ProgressDoneTitle
+        let is_done = |row: &view::ProgressRow| matches!(row.stage, view::Stage::Done { .. });
+        let title = match (goes_on, rows.is_empty()) {
+            (true, _) => Word::ProgressTitle,
+            (false, false) if rows.iter().all(is_done) => Word::ProgressDoneTitle,
+            (false, _) => Word::ProgressTroubleTitle,
         };
         let mut frame = self.frame(visit, title, Topic::Progress);
         let (page, live) = progress_links(&numbers);
@@ -264,6 +276,12 @@ pub(crate) async fn handle(
         log::error!("the system gave no random bytes");
         return unable();
     };
+    if let Some(person) = &visit.person
+        && !web.is_still_welcome(person)
+    {
+        web.sessions.close(&visit.cookie);
+        visit.person = None;
+    }
     let answer = match parts.method {
         Method::GET | Method::HEAD => web.get(&visit, peer),
         Method::POST => web.post(&mut visit, body, peer).await,

@@ -37,6 +37,10 @@ const FORM_LIMITS: BodyLimits = BodyLimits {
     bytes_per_second: 1024,
 };
 
+/// What is read and dropped of a body that is refused, and for how long.
+const DISCARDED_OCTETS: u64 = 4 << 20;
+const DISCARDED_FOR: Duration = Duration::from_secs(5);
+
 /// One request of a browser.
 pub(super) struct Visit {
     pub(super) path: String,
@@ -98,17 +102,15 @@ impl Visit {
         sessions: &Sessions,
         clock: &Arc<dyn Clock>,
     ) -> Result<Form, Fault> {
-        if !self.is_form {
-            return Err(Fault::Kind);
-        }
-        if !self.comes_from_here() {
-            return Err(Fault::Form);
-        }
         let mut reader = BodyReader::new(body, FORM_LIMITS, Arc::clone(clock));
-        let mut bytes = Vec::new();
-        while let Some(piece) = reader.next().await.map_err(broken)? {
-            bytes.extend_from_slice(&piece);
-        }
+        let bytes = match self.read_body(&mut reader).await {
+            Ok(bytes) => bytes,
+            Err(fault) => {
+                // Else a browser that is still sending would see a broken connection.
+                reader.discard(DISCARDED_OCTETS, DISCARDED_FOR).await;
+                return Err(fault);
+            }
+        };
         let form = Form::parse(&bytes).map_err(|fault| match fault {
             FormError::TooLong | FormError::TooManyFields => Fault::TooBig,
             _ => Fault::Kind,
@@ -118,6 +120,20 @@ impl Visit {
             return Err(Fault::Form);
         }
         Ok(form)
+    }
+
+    async fn read_body(&self, reader: &mut BodyReader) -> Result<Vec<u8>, Fault> {
+        if !self.is_form {
+            return Err(Fault::Kind);
+        }
+        if !self.comes_from_here() {
+            return Err(Fault::Form);
+        }
+        let mut bytes = Vec::new();
+        while let Some(piece) = reader.next().await.map_err(broken)? {
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(bytes)
     }
 
     /// Every browser names the origin of a form that it posts; one without is refused.

@@ -32,8 +32,8 @@ words! {
     LogOutIn: "Logs out in {}", "{}后自动退出";
     OtherLanguage: "中文", "English";
     SkipToContent: "Skip to the content", "跳到正文";
-    OfflineFor: "The central server can't be reached. You can print as usual; balances are as of {}.",
-        "暂时无法连接中心服务器，可照常打印；余额为{}的数据。";
+    OfflineFor: "The central server can't be reached (last heard from: {}). You can print as usual.",
+        "暂时无法连接中心服务器（上次同步：{}），可照常打印。";
     OfflineNever: "The central server has not been reached yet. Ask your administrator.",
         "尚未与中心服务器同步，请联系管理员。";
     // Time.
@@ -87,7 +87,6 @@ words! {
     NoJobs: "Nothing is waiting for you.", "没有等待打印的文件。";
     NoJobsLead: "Print from your computer or phone to “{}”, then come back here.",
         "请先在电脑或手机上打印到“{}”，然后回到这里。";
-    SelectJob: "Select {}", "选择 {}";
     Pages: "{} pages", "{} 页";
     OnePage: "1 page", "1 页";
     PagesUnknown: "pages not known", "页数未知";
@@ -108,7 +107,9 @@ words! {
     SelectFirst: "Select at least one job first.", "请先选择至少一个文件。";
     TooMany: "Only your latest {} jobs are shown. Print or delete some to see the others.",
         "仅显示最近 {} 个文件；打印或删除一些后可查看其余文件。";
-    PrintSum: "Print {} · {} pages", "打印 {} 个文件 · {} 页";
+    PrintSum: "Print {} jobs · {} pages", "打印 {} 个文件 · {} 页";
+    PrintOneJob: "Print 1 job · {} pages", "打印 1 个文件 · {} 页";
+    PrintOnePage: "Print 1 job · 1 page", "打印 1 个文件 · 1 页";
     Untitled: "Untitled", "未命名";
     // Deleting.
     DeleteTitle: "Delete these jobs?", "删除这些文件？";
@@ -141,11 +142,12 @@ words! {
     // Progress.
     ProgressTitle: "Printing", "正在打印";
     ProgressDoneTitle: "Done", "打印完成";
+    ProgressTroubleTitle: "Not everything was printed", "部分文件未打印";
     Waits: "Waiting for the printer", "等待打印机";
     Sends: "On its way to the printer", "正在发送到打印机";
     PageOf: "Page {} of {}", "第 {} 页，共 {} 页";
     PageNumber: "Page {}", "第 {} 页";
-    DonePages: "Done · {} pages confirmed by the printer", "已完成 · 打印机确认 {} 页";
+    DonePages: "Done · {} pages", "已完成 · {} 页";
     DoneGiven: "Done", "已完成";
     StoppedHalfway: "Stopped half-way. Some pages may be out.", "打印中断，可能已输出部分页面。";
     Deleted: "Deleted", "已删除";
@@ -158,8 +160,8 @@ words! {
         "文件不会丢失。请先处理打印机，再从列表中重新打印。";
     StopJob: "Stop", "停止";
     BackToJobs: "Back to my jobs", "返回我的文件";
-    SomeNotReleased: "Some jobs were not printed.", "部分文件未打印。";
-    DoneOnePage: "Done · 1 page confirmed by the printer", "已完成 · 打印机确认 1 页";
+    SomeNotReleased: "Kept in your list:", "文件已保留：";
+    DoneOnePage: "Done · 1 page", "已完成 · 1 页";
     NextNothing: "Nothing is printing.", "当前没有打印任务。";
     // Why not released.
     WhyPrinter: "The printer can't print now. {}", "打印机暂时无法打印。{}";

@@ -12,7 +12,7 @@
       let next = pause;
       try {
         const answer = await fetch(part.dataset.live, { cache: 'no-store', redirect: 'error' });
-        if (answer.status === 403) return location.reload();
+        if (answer.status === 403) return location.assign('/login?idle=1');
         if (answer.ok) {
           const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
           const fresh = page.body.firstElementChild;
@@ -29,6 +29,7 @@
         next = Math.min(pause * 2, SLOWEST_MS);
       }
       if (part.dataset.live) watch(part, next);
+      else location.reload();
     }, pause);
   };
   document.querySelectorAll('[data-live]').forEach((part) => watch(part, LOOK_MS));
@@ -56,9 +57,11 @@
       const pages = chosen.map((job) => Number(job.dataset.pages));
       const known = chosen.length > 0 && pages.every((count) => count > 0);
       const total = pages.reduce((a, b) => a + b, 0);
-      button.textContent = known
-        ? button.dataset.sum.replace('{}', chosen.length).replace('{}', total)
-        : plain;
+      const texts = button.dataset;
+      if (!known) button.textContent = plain;
+      else if (total === 1) button.textContent = texts.sumPage;
+      else if (chosen.length === 1) button.textContent = texts.sumJob.replace('{}', total);
+      else button.textContent = texts.sum.replace('{}', chosen.length).replace('{}', total);
     };
     jobs.forEach((job) => job.addEventListener('change', sum));
     sum();

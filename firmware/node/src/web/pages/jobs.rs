@@ -69,9 +69,9 @@ fn waiting(frame: &Frame, row: &JobRow, html: &mut Html) {
     let label = html.tag("label").attr("for", &id);
     label.inner(|html| {
         html.tag("b").attr("title", title).text(title);
-        html.tag("span").text(&row.details(frame.language));
         let age = words::ago(frame.language, row.age_s);
-        html.tag("span").attr("class", "soft").text(&age);
+        let details = format!("{} · {age}", row.details(frame.language));
+        html.tag("span").text(&details);
         if row.interrupted {
             care(html, frame.say(Word::Interrupted));
         }
@@ -119,6 +119,8 @@ fn dock(frame: &Frame, jobs: &Jobs, html: &mut Html) {
         .attr("name", "do")
         .attr("value", "release")
         .attr("data-sum", frame.say(Word::PrintSum))
+        .attr("data-sum-job", frame.say(Word::PrintOneJob))
+        .attr("data-sum-page", frame.say(Word::PrintOnePage))
         .text(frame.say(Word::PrintSelected));
     let delete = html.tag("button").attr("class", "danger");
     delete

@@ -442,6 +442,17 @@ fn the_centres_word_counts_more_in_both_directions() {
 }
 
 #[test]
+fn a_pin_that_was_typed_with_a_login_name_is_judged_by_the_copy() {
+    let office = Office::new();
+    let begin = |pin: &str| {
+        let (login, secret) = ("u1".to_owned(), Some(Secret::from(pin)));
+        office.begin(&online(), Input::Login { login, secret })
+    };
+    assert_eq!(begin("1357").logged_in().method, Method::Pin);
+    assert_eq!(begin("1358").denied(), Denied::WrongSecret);
+}
+
+#[test]
 fn the_centre_is_told_what_was_presented_and_asked_once_when_it_is_silent() {
     let mut office = Office::new();
     let own = office

@@ -17,6 +17,7 @@ mod standing;
 mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use platen_auth::Cache;
 use platen_ledger::{Entry, Ledger, LedgerError, Purse, PurseError};
@@ -28,6 +29,7 @@ use platen_store::seal::random_bytes;
 use platen_store::{Database, DatabaseError, Disk, Keys, Table};
 use platen_sync::message::{LeaseNews, RefusalCode};
 use platen_sync::node::breaker::Breaker;
+use smol::Timer;
 use smol::channel::{Receiver, Sender, bounded};
 use thiserror::Error;
 
@@ -38,6 +40,9 @@ use member::Member;
 use member::MemberError;
 use push::Saved;
 use standing::Standing;
+
+/// How often the age of the copy is looked at; it is written every ten minutes at most.
+const NOTE_AGE: Duration = Duration::from_secs(60);
 
 /// What the link works with.
 pub(crate) struct Parts {
@@ -126,6 +131,10 @@ impl Centre {
 
     /// Keeps the link for as long as the daemon runs.
     pub(crate) async fn run(self: Arc<Self>) {
+        smol::future::or(self.link(), self.note_age()).await;
+    }
+
+    async fn link(self: &Arc<Self>) {
         loop {
             // Whoever makes the box join or leave ends the loops of before.
             let moved = self.moved.wait();
@@ -133,6 +142,18 @@ impl Centre {
                 (Some(_), Some(_)) => smol::future::or(self.talk(), moved).await,
                 (None, Some(url)) => smol::future::or(self.enrol(&url), moved).await,
                 (_, None) => moved.await,
+            }
+        }
+    }
+
+    /// Writes down how old the copy of the directory is: a restart does not make it younger.
+    async fn note_age(self: &Arc<Self>) {
+        loop {
+            Timer::after(NOTE_AGE).await;
+            let centre = Arc::clone(self);
+            let noted = smol::unblock(move || centre.parts.cache.tick(centre.now())).await;
+            if let Err(error) = noted {
+                log::warn!(err:% = Chain(&error); "the age of the directory's copy is not noted");
             }
         }
     }

@@ -3,6 +3,7 @@
 //! it may not have heard of; then each that changes. What was told and not answered is told again.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use platen_auth::Cache;
 use platen_model::{Job, JobNumber};
@@ -16,7 +17,7 @@ const PAGE: usize = 1000;
 /// See the module.
 pub(super) struct Notices {
     spool: Spool,
-    changed: Changed,
+    changed: Arc<Changed>,
     waiting: BTreeSet<JobNumber>,
     turn: u64,
 }
@@ -25,7 +26,7 @@ impl Notices {
     /// Tells of everything from job `first` on, and of every job that has not ended. `turn` is above
     /// every one used before. Blocks.
     pub(super) fn begin(spool: &Spool, first: JobNumber, turn: u64) -> Result<Self, SpoolError> {
-        let changed = spool.changed();
+        let changed = Arc::new(spool.changed());
         let mut notices = Self {
             spool: spool.clone(),
             changed,
@@ -64,9 +65,9 @@ impl Notices {
         }
     }
 
-    /// Waits for a change.
-    pub(super) async fn wait(&self) {
-        self.changed.wait().await;
+    /// What tells of changes.
+    pub(super) fn ear(&self) -> Arc<Changed> {
+        Arc::clone(&self.changed)
     }
 
     /// The next notices, [`JOBS_MAX`] at most, and whose they are. Blocks.

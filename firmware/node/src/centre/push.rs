@@ -2,13 +2,15 @@
 //! The journal goes up, with what changed about jobs and what the box would like of quotas. The
 //! journal itself is the queue: [`platen_sync::node::outbox`] says what goes next.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use platen_ledger::{Ledger, LedgerError};
 use platen_model::{Chain, JobNumber, SiteId, Stamp};
 use platen_sync::limits::ENTRIES_MAX;
-use platen_sync::message::{Hash, JobNotice, LeaseWant, Link, Push, PushAnswer, SentEntry, path};
+use platen_sync::message::{
+    Hash, JobNotice, LeaseWant, Link, Push, PushAnswer, SentEntry, Verdict, path,
+};
 use platen_sync::node::outbox::{Cargo, Heard, Outbox, Sent};
 use platen_sync::node::pace::{ANSWER_MS, CONNECT_MS, Pace, Try};
 use serde::{Deserialize, Serialize};
@@ -76,13 +78,15 @@ impl Centre {
     /// Pushes until the box leaves its site.
     pub(super) async fn push_forever(self: &Arc<Self>) {
         let appended = self.parts.ledger.appended();
-        let mut pusher = self.begin_pushing().await;
+        let pusher = self.begin_pushing().await;
+        let changed = pusher.notices.ear();
+        let pusher = Arc::new(Mutex::new(pusher));
         let (mut pace, mut slow) = (Pace::default(), 0_u32);
         loop {
-            let (ended, was_slow) = match self.push_once(&mut pusher, slow).await {
+            let (ended, was_slow) = match self.push_once(&pusher, slow).await {
                 Ok(ended) => (ended, false),
                 Err(error) => {
-                    pusher.greet = true;
+                    lock(&pusher).greet = true;
                     self.failed(&error);
                     (error.ended(), error.is_slow())
                 }
@@ -100,7 +104,7 @@ impl Centre {
                         // Ends only with the journal, and then nothing is to be told.
                         let _ = appended.recv().await;
                     };
-                    let news = smol::future::or(news, pusher.notices.wait());
+                    let news = smol::future::or(news, changed.wait());
                     let look = async {
                         Timer::after(LOOK).await;
                     };
@@ -165,14 +169,20 @@ impl Centre {
     }
 
     /// Pushes what there is, if there is something.
-    async fn push_once(self: &Arc<Self>, pusher: &mut Pusher, slow: u32) -> Result<Try, LineError> {
+    async fn push_once(
+        self: &Arc<Self>,
+        pusher: &Arc<Mutex<Pusher>>,
+        slow: u32,
+    ) -> Result<Try, LineError> {
         let Some(joined) = self.joined() else {
             return Ok(Try::Nonsense);
         };
         let Some(client) = &joined.client else {
             return Ok(Try::Nonsense);
         };
-        let way = match self.load(pusher) {
+        let (centre, shared) = (Arc::clone(self), Arc::clone(pusher));
+        let loaded = smol::unblock(move || centre.load(&mut lock(&shared))).await;
+        let way = match loaded {
             Ok(Some(way)) => way,
             Ok(None) => return Ok(Try::Served),
             Err(error) => {
@@ -185,13 +195,15 @@ impl Centre {
         let answer: PushAnswer = match answer {
             Ok(answer) => answer,
             Err(error) => {
-                pusher.notices.put_back(&way.push.jobs);
+                lock(pusher).notices.put_back(&way.push.jobs);
                 return Err(error);
             }
         };
         self.served();
         self.heard_clock(answer.at_unix_ms).await;
-        let ended = self.hear(pusher, &way, &answer).await;
+        let (centre, shared) = (Arc::clone(self), Arc::clone(pusher));
+        let verdict = answer.verdict.clone();
+        let ended = smol::unblock(move || centre.hear(&mut lock(&shared), &way, &verdict)).await;
         if let Err(error) = self.take_leases(answer.leases).await {
             log::warn!(err:% = Chain(&error); "leases are not taken");
         }
@@ -201,8 +213,7 @@ impl Centre {
         Ok(ended)
     }
 
-    /// Puts the next push together; `None` when there is nothing to say. Reads the journal, which is
-    /// quick beside the network; so it is done here and not on another thread.
+    /// Puts the next push together; `None` when there is nothing to say. Reads the journal: blocks.
     fn load(&self, pusher: &mut Pusher) -> Result<Option<Way>, CentreError> {
         let ledger = &self.parts.ledger;
         let (now, head) = (self.now(), ledger.head());
@@ -256,8 +267,8 @@ impl Centre {
         pusher.saved.generation
     }
 
-    /// What the centre's word means for what goes next.
-    async fn hear(self: &Arc<Self>, pusher: &mut Pusher, way: &Way, answer: &PushAnswer) -> Try {
+    /// What the centre's word means for what goes next. Blocks.
+    fn hear(&self, pusher: &mut Pusher, way: &Way, verdict: &Verdict) -> Try {
         pusher.greet = false;
         let ledger = Arc::clone(&self.parts.ledger);
         let own = |sequence| {
@@ -266,10 +277,10 @@ impl Centre {
             let known = found.copied().or(saved).map(|link| link.hash);
             known.or_else(|| own_hash(&ledger, sequence))
         };
-        let heard = pusher.outbox.answered(way.sent, &answer.verdict, own);
+        let heard = pusher.outbox.answered(way.sent, verdict, own);
         match heard {
             Heard::Kept(_) | Heard::Moved(_) => {}
-            Heard::Restored { centre_has } => self.was_restored(centre_has).await,
+            Heard::Restored { centre_has } => self.was_restored(centre_has),
             Heard::Searching => return Try::More,
             _ => {
                 let text = "the centre's word on this box's journal makes no sense";
@@ -306,15 +317,18 @@ impl Centre {
 
     /// The centre has entries of this box that this box does not have: what was spent on its leases
     /// is not known here.
-    async fn was_restored(self: &Arc<Self>, centre_has: Link) {
+    fn was_restored(&self, centre_has: Link) {
         self.standing.alert(Alert::BackupRestored);
         log::error!(
             sequence = centre_has.sequence;
             "the centre has later entries of this box than its journal: it was put back from a backup"
         );
-        let purse = Arc::clone(&self.parts.purse);
-        smol::unblock(move || purse.distrust()).await;
+        self.parts.purse.distrust();
     }
+}
+
+fn lock(pusher: &Mutex<Pusher>) -> MutexGuard<'_, Pusher> {
+    pusher.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the box would like, where that is news or was said long ago.

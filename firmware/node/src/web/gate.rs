@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn a_flood_of_addresses_is_not_remembered_without_end() {
         let gate = Gate::default();
-        for host in 0..ADDRESSES_MAX as u32 + 100 {
+        for host in 0..u32::try_from(ADDRESSES_MAX).unwrap() + 100 {
             gate.pass(Some(IpAddr::from(host.to_be_bytes())), at(u64::from(host)));
         }
         assert_eq!(gate.0.lock().unwrap().len(), ADDRESSES_MAX);

@@ -201,7 +201,7 @@ impl Web {
         };
         let mut frame = self.frame(visit, title, Topic::Progress);
         let (page, live) = progress_links(&numbers);
-        frame.again = goes_on.then(|| (LOOK_AGAIN_S, page));
+        frame.again = goes_on.then_some((LOOK_AGAIN_S, page));
         let refused = visit.query.one("why").and_then(super::forms::why);
         let refused = refused.map(|word| {
             let printers = facts::printers(&self.node, visit.language);

@@ -223,7 +223,10 @@ mod tests {
     #[test]
     fn the_language_is_the_chosen_one_then_the_kept_one_then_the_browsers() {
         let browser = (ACCEPT_LANGUAGE, "zh-CN");
-        assert_eq!(visit("", &[browser.clone()]).language, Language::Zh);
+        assert_eq!(
+            visit("", std::slice::from_ref(&browser)).language,
+            Language::Zh
+        );
         let kept = (COOKIE, "__Host-platen-language=en");
         assert_eq!(
             visit("", &[browser.clone(), kept.clone()]).language,

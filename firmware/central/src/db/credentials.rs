@@ -165,7 +165,7 @@ pub(crate) async fn put(
     connection: &mut AnyConnection,
     credentials: &[CredentialRecord],
 ) -> Result<(), CentreError> {
-    for chunk in credentials.chunks(list::ROWS) {
+    for chunk in credentials.chunks(list::rows_at_once(11)) {
         let values = list::rows_of(11, chunk.len());
         let mut query = list::statement(format!(
             "INSERT INTO credentials (id, user_id, kind, lookup, secret, part, template, with_pin, \
@@ -224,12 +224,12 @@ pub(crate) async fn keys_after(
         .collect()
 }
 
-/// Puts other hashes in place of known ones; at most [`list::ROWS`].
+/// Puts other hashes in place of known ones.
 pub(crate) async fn set_keys(
     connection: &mut AnyConnection,
     keys: &[(String, CardKey)],
 ) -> Result<(), CentreError> {
-    for chunk in keys.chunks(list::ROWS) {
+    for chunk in keys.chunks(list::rows_at_once(2)) {
         let values = list::rows_of(2, chunk.len());
         let mut query = list::statement(format!(
             "UPDATE credentials SET lookup = v.column2 FROM (VALUES {values}) AS v \

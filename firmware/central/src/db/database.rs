@@ -64,6 +64,7 @@ impl Database {
             .acquire_timeout(ACQUIRE_LIMIT)
             .idle_timeout(Some(Duration::from_secs(600)))
             .after_connect(move |connection, _| Box::pin(prepare(connection, kind)))
+            .after_release(move |connection, _| Box::pin(is_clean(connection, kind)))
             .connect_lazy_with(options);
         let writer = Arc::default();
         Ok(Self { pool, kind, writer })
@@ -148,6 +149,17 @@ async fn prepare(connection: &mut AnyConnection, kind: Kind) -> Result<(), sqlx:
         }
     }
     connection.ping().await
+}
+
+/// Whether a connection that comes back may be used again. SQLite takes a transaction back by itself
+/// when the disk is full, and then sqlx counts it as open for ever.
+async fn is_clean(connection: &mut AnyConnection, kind: Kind) -> Result<bool, sqlx::Error> {
+    if kind == Kind::Postgres {
+        return Ok(true);
+    }
+    // Goes behind the rollback that is on its way.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// SQLite makes its other files with the mode of the first one.

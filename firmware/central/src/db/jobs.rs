@@ -48,7 +48,7 @@ pub(crate) async fn put(
     connection: &mut AnyConnection,
     jobs: &[SealedJob],
 ) -> Result<(), CentreError> {
-    for chunk in jobs.chunks(list::ROWS) {
+    for chunk in jobs.chunks(list::rows_at_once(14)) {
         let values = list::rows_of(14, chunk.len());
         let mut query = list::statement(format!(
             "INSERT INTO jobs ({COLUMNS}) VALUES {values} ON CONFLICT (job) DO UPDATE SET \

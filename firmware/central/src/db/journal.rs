@@ -83,7 +83,7 @@ pub(crate) async fn insert(
     entries: &[JournalEntry],
     received_unix_ms: u64,
 ) -> Result<(), CentreError> {
-    for chunk in entries.chunks(list::ROWS) {
+    for chunk in entries.chunks(list::rows_at_once(10)) {
         let values = list::rows_of(10, chunk.len());
         let mut query = list::statement(format!(
             "INSERT INTO journal (node, branch, sequence, hash, at_unix_ms, at_elapsed_ms, \

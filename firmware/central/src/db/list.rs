@@ -10,8 +10,14 @@ use sqlx::{AnyConnection, Encode, Type};
 
 use crate::app::CentreError;
 
-/// Rows of one statement: SQLite takes 32,766 values at once.
-pub(crate) const ROWS: usize = 500;
+/// Values of one statement: SQLite looks each `$n` up among all before it, so that the time of a long
+/// statement grows with the square of them.
+const VALUES: usize = 400;
+
+/// How many rows of so many columns go into one statement.
+pub(crate) const fn rows_at_once(columns: usize) -> usize {
+    VALUES / columns
+}
 
 /// `($1, $2), ($3, $4)`: `rows` of `columns` each.
 pub(crate) fn rows_of(columns: usize, rows: usize) -> String {
@@ -44,7 +50,7 @@ where
     T: Clone + Type<Any> + for<'q> Encode<'q, Any> + Send + 'static,
 {
     let mut found = Vec::new();
-    for chunk in values.chunks(ROWS) {
+    for chunk in values.chunks(VALUES) {
         let text = select.replace("{}", &rows_of(chunk.len(), 1));
         let mut query = statement(text);
         for value in chunk {
@@ -65,7 +71,7 @@ where
     T: Clone + Type<Any> + for<'q> Encode<'q, Any> + Send + 'static,
 {
     let mut gone = 0;
-    for chunk in values.chunks(ROWS) {
+    for chunk in values.chunks(VALUES) {
         let mut query = statement(delete.replace("{}", &rows_of(chunk.len(), 1)));
         for value in chunk {
             query = query.bind(value.clone());

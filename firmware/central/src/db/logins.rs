@@ -13,7 +13,7 @@ pub(crate) async fn insert(
     connection: &mut AnyConnection,
     logins: &[(u32, u64, Login)],
 ) -> Result<(), CentreError> {
-    for chunk in logins.chunks(list::ROWS) {
+    for chunk in logins.chunks(list::rows_at_once(9)) {
         let values = list::rows_of(9, chunk.len());
         let mut query = list::statement(format!(
             "INSERT INTO logins (node, branch, sequence, at_unix_ms, user_id, method, place, source, \

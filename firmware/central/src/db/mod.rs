@@ -2,8 +2,8 @@
 //! The database: one set of queries for SQLite and PostgreSQL, one file a noun. Functions here take
 //! a connection that is in a transaction; who may change what is decided in `app`.
 //!
-//! Order of locks, the same everywhere so that nobody waits in a ring: the box's row, quotas' rows by
-//! id, the site's row, the end of the audit log.
+//! Order of locks, the same everywhere so that nobody waits in a ring: the box's row, the site's row,
+//! quotas' rows by id, the end of the audit log.
 
 mod database;
 mod list;

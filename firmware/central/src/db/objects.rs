@@ -71,7 +71,7 @@ pub(crate) async fn change(
     }
     let many = keyed.iter().map(|(_, standing)| standing.revisions()).sum();
     let mut revision = site::advance(connection, many).await?.saturating_sub(many);
-    for chunk in keyed.chunks(list::ROWS) {
+    for chunk in keyed.chunks(list::rows_at_once(4)) {
         let values = list::rows_of(4, chunk.len());
         let mut query = list::statement(format!(
             "INSERT INTO objects (kind, id, revision, gone) VALUES {values} ON CONFLICT (kind, id) \

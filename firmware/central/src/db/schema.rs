@@ -83,3 +83,57 @@ async fn apply(connection: &mut AnyConnection, kind: Kind, step: &str) -> Result
         .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use platen_bed::postgres::Postgres;
+
+    use super::*;
+
+    async fn an_older_schema_is_brought_up_with_its_data(url: String) {
+        let database = Database::open(&url).await.unwrap();
+        assert_eq!(update(&database, 1, &STEPS[..2]).await.unwrap(), 2);
+        let mut tx = database.write().await.unwrap();
+        let rule = "INSERT INTO rules (id, place, text) VALUES ('x', 1, 'deny all')";
+        sqlx::query(rule).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+        // A step that fails half way leaves nothing behind.
+        let broken = [
+            STEPS[0],
+            STEPS[1],
+            "CREATE TABLE half (a BIGINT); SELECT nonsense;",
+        ];
+        update(&database, 2, &broken).await.unwrap_err();
+        assert_eq!(update(&database, 3, &STEPS[..2]).await.unwrap(), 2);
+        assert_eq!(current(&database, 4).await.unwrap(), 4);
+        assert_eq!(current(&database, 5).await.unwrap(), 4);
+        let mut tx = database.read().await.unwrap();
+        let row = sqlx::query("SELECT version, changed_unix_ms AS at FROM schema_version")
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap();
+        assert_eq!(
+            (row.number("version").unwrap(), row.number("at").unwrap()),
+            (4, 4)
+        );
+        let row = sqlx::query("SELECT text FROM rules")
+            .fetch_one(&mut *tx)
+            .await;
+        assert_eq!(row.unwrap().text("text").unwrap(), "deny all");
+        let half = sqlx::query("SELECT a FROM half").fetch_all(&mut *tx).await;
+        assert!(half.is_err());
+    }
+
+    #[test]
+    fn an_older_sqlite_file_is_brought_up_with_its_data() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/old.db", folder.path().display());
+        smol::block_on(an_older_schema_is_brought_up_with_its_data(url));
+    }
+
+    #[test]
+    fn an_older_postgres_database_is_brought_up_with_its_data() {
+        let url = Postgres::shared().unwrap().database().unwrap();
+        smol::block_on(an_older_schema_is_brought_up_with_its_data(url));
+    }
+}

@@ -213,7 +213,7 @@ pub(crate) async fn put(
     // A number may go from one of these users to another.
     let clear = "UPDATE users SET number = NULL WHERE id IN {}";
     list::execute_in(connection, clear, &ids).await?;
-    for chunk in users.chunks(list::ROWS) {
+    for chunk in users.chunks(list::rows_at_once(5)) {
         let values = list::rows_of(5, chunk.len());
         let mut query = list::statement(format!(
             "INSERT INTO users (id, login, name, number, active) VALUES {values} \
@@ -245,7 +245,7 @@ async fn put_names(
             std::iter::once((user, &user.login, true)).chain(aliases)
         })
         .collect();
-    for chunk in names.chunks(list::ROWS) {
+    for chunk in names.chunks(list::rows_at_once(4)) {
         let values = list::rows_of(4, chunk.len());
         let mut query = list::statement(format!(
             "INSERT INTO names (name_key, user_id, is_login, name) VALUES {values}"
@@ -270,7 +270,7 @@ async fn put_memberships(
         .iter()
         .flat_map(|user| user.groups.iter().map(|group| (user.id, *group)))
         .collect();
-    for chunk in pairs.chunks(list::ROWS) {
+    for chunk in pairs.chunks(list::rows_at_once(2)) {
         let values = list::rows_of(2, chunk.len());
         let mut query = list::statement(format!(
             "INSERT INTO memberships (user_id, group_id) VALUES {values}"

@@ -254,7 +254,7 @@ impl Reader {
     /// Whether nothing of the row is somebody else's by another row.
     fn claim(&mut self, key: &str, row: &Row) -> Result<(), String> {
         let cards = row.cards.iter().map(|card| (Column::Card, card.clone()));
-        let aliases = row.aliases.iter().map(name_key_bytes);
+        let aliases = row.aliases.iter().map(|alias| name_key_bytes(alias));
         let number = row.number.iter().map(|number| {
             let number = number.as_bytes().to_vec();
             (Column::Number, number)
@@ -287,7 +287,7 @@ impl Reader {
     }
 }
 
-fn name_key_bytes(name: &String) -> (Column, Vec<u8>) {
+fn name_key_bytes(name: &str) -> (Column, Vec<u8>) {
     (Column::Aliases, name_key(name).into_bytes())
 }
 

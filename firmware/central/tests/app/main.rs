@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The application layer on both databases: every case runs over SQLite and over a real PostgreSQL.
+
+mod site;
+
+mod accounts;
+mod directory;
+mod failures;
+mod import;
+mod journal;
+mod leases;
+mod login;
+mod members;

@@ -185,7 +185,7 @@ impl Standing {
         let unspent = self.of(node);
         let share = self.share(node);
         let missing = share.saturating_sub(unspent);
-        let has_enough = unspent >= want && missing <= share / 2;
+        let has_enough = unspent >= want && missing <= share / 32;
         if want == 0 || has_enough {
             return 0;
         }
@@ -281,16 +281,16 @@ pub fn next_serial(highest: u64, said: u64) -> u64 {
     highest.max(said).saturating_add(1)
 }
 
-/// What a box is told of its open leases (each with whether it is recalled), lowest serial first.
-/// `taken` is the highest serial that the box ever said it took, this message's included; to be saved.
-/// `generation` is the directory's.
+/// What a box is told of its leases, lowest serial first. `leases` are those that are not closed, each
+/// with its state and whether it is recalled; `taken` is the highest serial that the box ever said it
+/// took, this message's included; to be saved. `generation` is the directory's.
 ///
 /// A lease that the box took is never offered again, also when it seems to have forgotten it: it may
 /// have spent it before it was put back from a backup. One that it may not have yet is not recalled:
-/// it could take it after it closed it.
+/// it could take it after it closed it. A box that was declared lost and is back closes all it has.
 #[must_use]
 pub fn news<'a>(
-    open: impl Iterator<Item = (&'a Lease, bool)>,
+    leases: impl Iterator<Item = (&'a Lease, SliceState, bool)>,
     taken: u64,
     generation: u64,
 ) -> LeaseNews {
@@ -298,13 +298,15 @@ pub fn news<'a>(
         generation,
         ..LeaseNews::default()
     };
-    let mut open: Vec<_> = open.collect();
-    open.sort_by_key(|(lease, _)| lease.serial);
-    for (lease, recalled) in open {
-        match lease.serial > taken {
-            true if news.fresh.len() < LEASES_MAX => news.fresh.push(lease.clone()),
-            false if recalled && news.recalled.len() < LEASES_MAX => news.recalled.push(lease.id),
-            _ => {}
+    let mut leases: Vec<_> = leases.collect();
+    leases.sort_by_key(|(lease, ..)| lease.serial);
+    for (lease, state, recalled) in leases {
+        let (new, open) = (lease.serial > taken, state == SliceState::Open);
+        let back = state == SliceState::Lost || recalled;
+        if new && open && news.fresh.len() < LEASES_MAX {
+            news.fresh.push(lease.clone());
+        } else if !new && back && news.recalled.len() < LEASES_MAX {
+            news.recalled.push(lease.id);
         }
     }
     news

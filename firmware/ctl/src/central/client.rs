@@ -52,14 +52,17 @@ pub(crate) enum ClientError {
 pub(crate) struct Problem {
     message: String,
     field: Option<String>,
+    /// What is wrong line by line, where the request was a text.
+    lines: Vec<String>,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.field {
-            Some(field) => write!(f, "{field}: {}", self.message),
-            None => f.write_str(&self.message),
+        if let Some(field) = &self.field {
+            write!(f, "{field}: ")?;
         }
+        f.write_str(&self.message)?;
+        self.lines.iter().try_for_each(|line| write!(f, "\n{line}"))
     }
 }
 
@@ -141,10 +144,20 @@ impl Client {
             Some(message) => Err(ClientError::Refused(Problem {
                 message,
                 field: word("field"),
+                lines: lines(&value),
             })),
             None => Err(ClientError::Strange(status.as_u16())),
         }
     }
+}
+
+fn lines(value: &Value) -> Vec<String> {
+    let errors = value.get("errors").and_then(Value::as_array);
+    let line = |error: &Value| {
+        let message = error.get("message")?.as_str()?;
+        Some(format!("line {}: {message}", error.get("line")?.as_u64()?))
+    };
+    errors.into_iter().flatten().filter_map(line).collect()
 }
 
 impl fmt::Debug for Client {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Answers of a central server as text for people, or as JSON, one object a line.
 
+use std::io::Write as _;
+
 use platen_model::utc;
 use serde_json::Value;
 
@@ -165,7 +167,7 @@ impl<'a> Table<'a> {
 
     pub(crate) fn end(self) {
         if self.rows == 0 && !self.json {
-            println!("none");
+            say("none");
         }
     }
 
@@ -174,7 +176,7 @@ impl<'a> Table<'a> {
             .columns
             .iter()
             .map(|column| format!("{:<width$}", text(column), width = column.2));
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+        say(cells.collect::<Vec<_>>().join("  ").trim_end());
     }
 }
 
@@ -186,10 +188,22 @@ pub(crate) fn answer(as_json: bool, view: View, answer: &Value) {
                 json(answer);
             }
         }
-        View::Text => print!("{}", field(answer, "text")),
+        View::Text => text(answer),
         View::Import => import(answer),
         View::Rules => rules(answer),
         View::Facts => facts("", answer),
+    }
+}
+
+/// A line on standard output; whoever read it may have gone, as `head` does.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn text(answer: &Value) {
+    let text = answer.get("text").and_then(Value::as_str);
+    for line in text.unwrap_or_default().lines() {
+        say(&plain(&Value::String(line.to_owned())));
     }
 }
 
@@ -204,24 +218,25 @@ fn facts(prefix: &str, value: &Value) {
                     format!("{prefix}.{name}")
                 };
                 match value.as_u64().filter(|_| key.ends_with("_unix_ms")) {
-                    Some(unix_ms) => println!("{label}: {}", utc(unix_ms)),
+                    Some(0) => {}
+                    Some(unix_ms) => say(&format!("{label}: {}", utc(unix_ms))),
                     None => facts(&label, value),
                 }
             }
         }
-        Value::Null if prefix.is_empty() => println!("done"),
-        other => println!("{prefix}: {}", plain(other)),
+        Value::Null if prefix.is_empty() => say("done"),
+        other => say(&format!("{prefix}: {}", plain(other))),
     }
 }
 
 fn import(answer: &Value) {
-    println!(
+    say(&format!(
         "{} people added, {} changed, {} cards bound, {} rows refused",
         field(answer, "users_added"),
         field(answer, "users_changed"),
         field(answer, "cards_bound"),
         field(answer, "rows_refused"),
-    );
+    ));
     let errors = answer.get("errors").and_then(Value::as_array);
     for error in errors.into_iter().flatten() {
         eprintln!("line {}: {}", field(error, "line"), field(error, "message"));
@@ -235,7 +250,7 @@ fn rules(answer: &Value) {
         eprintln!("line {}: {}", field(error, "line"), field(error, "message"));
     }
     if errors.is_empty() {
-        println!("{} rules, all is well", field(answer, "rules"));
+        say(&format!("{} rules, all is well", field(answer, "rules")));
     }
 }
 

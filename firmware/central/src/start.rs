@@ -195,11 +195,11 @@ impl Doors {
                 .collect()
         };
         let (api, boxes) = (bind(&config.api.listen)?, bind(&config.sync.listen)?);
-        for listener in &api {
-            log::info!(address:? = listener.local_addr(); "the API listens");
+        for address in api.iter().filter_map(Listener::local_addr) {
+            log::info!(address:% = address; "the API listens");
         }
-        for listener in &boxes {
-            log::info!(address:? = listener.local_addr(); "boxes are listened to");
+        for address in boxes.iter().filter_map(Listener::local_addr) {
+            log::info!(address:% = address; "boxes are listened to");
         }
         #[cfg(test)]
         let addresses = [&api, &boxes].map(|all| all.first().and_then(Listener::local_addr));

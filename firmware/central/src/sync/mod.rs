@@ -73,6 +73,8 @@ async fn route(central: &Arc<Central>, request: Request<Incoming>, peer: PeerInf
         path::PULL => {
             let pull: Pull = read(central, request).await?;
             wait::for_news(central, node, &pull).await?;
+            // The box may have been taken out of the site while it waited.
+            boxes::known(central, &peer).await?;
             answer::message(&centre.pull(node, &pull).await?)
         }
         path::LOGIN => {

@@ -7,9 +7,11 @@
 //! centre.close()
 //! centre.site() -> SiteFacts { id, name, generation, revision, keys, settings }
 //! centre.rename_site(&Actor, name) · set_settings(&Actor, Settings)
-//! centre.secret(name) -> Option<Zeroizing<Vec<u8>>> · keep_secret(name, &[u8]) -> what is kept (the first wins)
+//! centre.secret(name) -> Option<Zeroizing<Vec<u8>>>
+//! centre.keep_secret(name, &[u8]) -> what is kept (the first wins)
 //! centre.replace_secret(&Actor, name, &[u8])
-//! centre.directory_key() -> Hash (Ed25519 public) · site_keys() -> SiteKeys · rotate_card_key(&Actor) -> u64 · after_restore(&Actor) -> u64
+//! centre.directory_key() -> Hash (Ed25519 public) · site_keys() -> SiteKeys · rotate_card_key(&Actor) -> u64
+//!   · after_restore(&Actor) -> u64
 //!
 //! // Boxes (the message types are platen_sync::message's)
 //! centre.enrol_ask(&EnrolAsk) -> EnrolAnswer            // Waiting, or what accept_enrolment kept
@@ -31,12 +33,15 @@
 //! centre.groups() -> Vec<Group> · create_group(&Actor, name) -> GroupId · rename_group · delete_group
 //! centre.credentials(UserId) -> Vec<Credential>         // without hashes
 //! centre.bind_card(&Actor, UserId, NewCard { number, with_pin, proved, until_unix_ms }) -> CredentialId
-//! centre.set_pin(&Actor, UserId, Secret) · set_password(&Actor, UserId, Secret) · enrol_finger(&Actor, UserId, part, template)
-//! centre.issue_code(&Actor, UserId, minutes) -> IssuedCode { id, code, until_unix_ms } · remove_credential(&Actor, CredentialId)
+//! centre.set_pin(&Actor, UserId, Secret) · set_password(&Actor, UserId, Secret)
+//!   · enrol_finger(&Actor, UserId, part, template)
+//! centre.issue_code(&Actor, UserId, minutes) -> IssuedCode { id, code, until_unix_ms }
+//!   · remove_credential(&Actor, CredentialId)
 //! centre.unlock(&Actor, CredentialId)
 //!
 //! // Accounts
-//! centre.quotas() -> Vec<Quota> · put_quota(&Actor, Quota) · delete_quota(&Actor, QuotaId) · quota_use(QuotaId, Option<UserId>) -> QuotaUse
+//! centre.quotas() -> Vec<Quota> · put_quota(&Actor, Quota) · delete_quota(&Actor, QuotaId)
+//! centre.quota_use(QuotaId, Option<UserId>) -> QuotaUse
 //! centre.leases(&LeaseFilter, Page) -> Listed<HeldLease>
 //! centre.prices() · put_prices(&Actor, Prices) · delete_prices(&Actor, PricesId)
 //! centre.rules() · put_rule(&Actor, RuleRecord) · delete_rule(&Actor, RuleId)
@@ -50,7 +55,8 @@
 //! centre.administrators() · set_administrator_password · set_administrator_active
 //! centre.login_administrator(name, Secret) -> Session { token, administrator, until_unix_ms }
 //! centre.administrator_of(token) -> Option<Administrator> · log_out(token)
-//! centre.issue_token(&Actor, AdministratorId, label, days) -> Session · tokens(AdministratorId) · revoke_token(&Actor, Uuid)
+//! centre.issue_token(&Actor, AdministratorId, label, days) -> Session · tokens(AdministratorId)
+//!   · revoke_token(&Actor, Uuid)
 //! centre.audit(Page) -> Listed<AuditEntry> · verify_audit() -> AuditVerdict
 //! ```
 //!

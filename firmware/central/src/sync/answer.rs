@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Answers of the boxes' door: a message with status 200, or a [`Refusal`] with a status of its own.
-//! The table of statuses stands in `docs/formats/sync.md`.
+//! Statuses: `docs/formats/sync.md`.
 
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
@@ -46,8 +46,7 @@ impl Refused {
 
     /// One address asks too often.
     pub(super) fn too_often(after_s: u64) -> Self {
-        let message = "too many requests from this address; ask again later";
-        let mut refused = Self::new(StatusCode::TOO_MANY_REQUESTS, RefusalCode::Busy, message);
+        let mut refused = Self::busy("too many requests from this address; ask again later");
         refused.retry_after_s = Some(after_s);
         refused
     }
@@ -75,7 +74,7 @@ impl Refused {
     pub(super) fn not_enrolled() -> Self {
         let message =
             "this box is no member of the site: type the code on its screen at the centre";
-        Self::new(StatusCode::UNAUTHORIZED, RefusalCode::NotEnrolled, message)
+        Self::new(StatusCode::FORBIDDEN, RefusalCode::NotEnrolled, message)
     }
 
     pub(super) fn revoked() -> Self {

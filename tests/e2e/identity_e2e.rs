@@ -2,6 +2,7 @@
 //! Ways in that need more than a card, at a box of a site whose parts are all simulated.
 
 use std::path::Path;
+use std::time::Duration;
 
 use platen_bed::wait;
 
@@ -9,6 +10,8 @@ use crate::box_under_test::{CARD, SOON, user};
 use crate::sync_site::{SYNCED, Site, SiteBox, Store};
 
 const PIN: &str = "2580";
+/// How long a finger or a key is down, and how long it is not.
+const STROKE: Duration = Duration::from_millis(400);
 
 fn site() -> Site {
     let board = Path::new(env!("CARGO_MANIFEST_DIR")).join("../board/sim_parts/board.toml");
@@ -25,17 +28,29 @@ fn type_at_pad(one: &SiteBox, keys: &str) {
     for key in keys.chars() {
         sim(one, &format!("pad press {key}"));
         // The pad is read some hundred times a second.
-        wait::pause(std::time::Duration::from_millis(150));
+        wait::pause(STROKE / 2);
         sim(one, &format!("pad release {key}"));
-        wait::pause(std::time::Duration::from_millis(150));
+        wait::pause(STROKE / 2);
     }
 }
 
-fn await_panel(one: &SiteBox, signal: &str) {
-    wait::until(&format!("the panel to show {signal}"), SOON, || {
-        Ok((one.status()["panel"] == signal).then_some(()))
+fn await_question(one: &SiteBox) {
+    wait::until("the panel to ask for the PIN", SOON, || {
+        let text = one.status()["panel_text"].clone();
+        let asks = text.as_str().is_some_and(|text| text.contains("PIN"));
+        Ok(asks.then_some(()))
     })
-    .unwrap_or_else(|error| panic!("{error}: {:#}", one.status()));
+    .unwrap_or_else(|error| panic!("{error}: {:#}", one.status()["panel_text"]));
+}
+
+fn await_paper(one: &SiteBox) {
+    let printed = one.printer.wait_for_job(1, SOON);
+    printed.unwrap_or_else(|error| {
+        let said = one.status()["panel_text"].clone();
+        let refused = one.journal("login-refused");
+        let accepted = one.journal("login-accepted");
+        panic!("{error}: {said}, {refused:?}, {accepted:?}")
+    });
 }
 
 /// The person's card asks for the PIN as well.
@@ -67,7 +82,7 @@ fn a_card_with_a_pin_releases_only_after_the_pin() {
     one.await_counted();
 
     sim(one, &format!("rc522 place {CARD}"));
-    await_panel(one, "identify");
+    await_question(one);
     assert!(one.printer.jobs().unwrap().is_empty());
     type_at_pad(one, "1111#");
     wait::until("the wrong PIN to be journaled", SOON, || {
@@ -77,10 +92,12 @@ fn a_card_with_a_pin_releases_only_after_the_pin() {
     assert!(one.printer.jobs().unwrap().is_empty());
 
     sim(one, "rc522 remove");
+    // A person takes the card away for longer than the reader looks twice.
+    wait::pause(Duration::from_secs(1));
     sim(one, &format!("rc522 place {CARD}"));
-    await_panel(one, "identify");
+    await_question(one);
     type_at_pad(one, &format!("{PIN}#"));
-    one.printer.wait_for_job(1, SOON).unwrap();
+    await_paper(one);
     one.await_printed();
     assert_eq!(logins(one), ["card-pin"]);
     one.daemon().wait_synced(SYNCED).unwrap();
@@ -100,11 +117,44 @@ fn a_card_with_a_pin_works_without_the_centre() {
     site.print(0);
     one.await_counted();
     sim(one, &format!("rc522 place {CARD}"));
-    await_panel(one, "identify");
+    await_question(one);
     type_at_pad(one, &format!("{PIN}#"));
-    one.printer.wait_for_job(1, SOON).unwrap();
+    await_paper(one);
     one.await_printed();
     one.line.heal();
     one.daemon().wait_synced(SYNCED).unwrap();
+    assert_eq!(site.assert_every_charge_once(), 1);
+}
+
+#[test]
+fn a_finger_that_is_taken_at_the_box_releases_jobs_and_is_known_to_the_centre() {
+    let site = site();
+    let one = &site.boxes[0];
+    let person = user();
+    std::thread::scope(|scope| {
+        let words = ["finger", "enrol", &person, "bm-lite"];
+        let taking = scope.spawn(move || one.daemon().ctl(&words));
+        // Laid and lifted, as the panel asks, until the sensor has seen enough.
+        let taken = wait::until("the finger to be taken", SOON, || {
+            sim(one, "bm-lite lay 77");
+            wait::pause(STROKE);
+            sim(one, "bm-lite lift");
+            wait::pause(STROKE);
+            Ok(taking.is_finished().then_some(()))
+        });
+        taken.unwrap();
+        taking.join().unwrap().unwrap();
+    });
+    site.wait_synced();
+    site.print(0);
+    one.await_counted();
+    sim(one, "bm-lite lay 77");
+    await_paper(one);
+    one.await_printed();
+    assert_eq!(logins(one), ["finger"]);
+    site.wait_synced();
+    let at_centre = site.central().list(&["logins"]).unwrap();
+    let by_finger = |login: &serde_json::Value| login["method"] == "finger";
+    assert!(at_centre.iter().any(by_finger), "{at_centre:?}");
     assert_eq!(site.assert_every_charge_once(), 1);
 }

@@ -12,6 +12,7 @@ use platen_bed::central::{Central, CentralConfig};
 use platen_bed::daemon::{Daemon, NodeConfig};
 use platen_bed::documents::{self, Paper};
 use platen_bed::ipptool::IppTool;
+use platen_bed::postgres::Postgres;
 use platen_bed::printer::VirtualPrinter;
 use platen_bed::proxy::Proxy;
 use platen_bed::wait;
@@ -59,8 +60,10 @@ impl Site {
     /// The same with changed configurations of the boxes.
     pub(crate) fn open_with(store: Store, boxes: usize, change: impl Fn(&mut NodeConfig)) -> Self {
         let folder = TempDir::new().unwrap();
-        let config = CentralConfig::new(&folder.path().join("central")).unwrap();
-        let _ = store;
+        let mut config = CentralConfig::new(&folder.path().join("central")).unwrap();
+        if store == Store::Postgres {
+            config.database = Some(Postgres::shared().unwrap().database().unwrap());
+        }
         let central = Central::start(config).unwrap();
         let person = user();
         central.ctl(&["groups", "add", GROUP]).unwrap();
@@ -107,18 +110,21 @@ impl Site {
         self.central = Some(Central::start(config).unwrap());
     }
 
-    /// Waits until every box and the centre know the same.
+    /// Waits until every box has the directory as it is now, and the centre every journal.
     pub(crate) fn wait_synced(&self) {
+        let status = self.central().list(&["status"]).unwrap().remove(0);
+        let latest = status["revision"].as_u64().unwrap();
         for site_box in &self.boxes {
-            site_box
-                .daemon()
-                .wait_synced(SYNCED)
-                .unwrap_or_else(|error| {
-                    panic!(
-                        "{error}: {:#}",
-                        site_box.daemon().centre().unwrap_or_default()
-                    )
-                });
+            let synced = wait::until("the box and its centre to know the same", SYNCED, || {
+                let centre = site_box.daemon().centre()?;
+                let has_all = centre["revision"].as_u64() >= Some(latest);
+                let sent_all = centre["state"] == "online" && centre["backlog"] == 0;
+                Ok((has_all && sent_all).then_some(()))
+            });
+            synced.unwrap_or_else(|error| {
+                let centre = site_box.daemon().centre().unwrap_or_default();
+                panic!("{error}, directory {latest}: {centre:#}")
+            });
         }
     }
 

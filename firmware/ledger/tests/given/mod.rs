@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod spending;
+
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;

@@ -201,7 +201,7 @@ impl Bench {
         })
     }
 
-    pub(crate) fn worker(
+    pub(super) fn worker(
         &self,
         open: impl FnMut() -> Result<(), PortError> + Send + 'static,
         send: impl FnMut() -> Result<(), PortError> + Send + 'static,
@@ -234,7 +234,7 @@ impl Bench {
     }
 
     /// Prints as the printer's thread does, then lets the ended job be tidied up.
-    pub(crate) fn print(&self, worker: &mut Worker, job: &Job) {
+    pub(super) fn print(&self, worker: &mut Worker, job: &Job) {
         let grant = None;
         let job = job.number;
         worker.carry_out(&self.target, Some(Order::Print { job, grant }));

@@ -19,6 +19,8 @@ mod quotas;
 #[cfg(test)]
 mod races;
 mod recover;
+#[cfg(test)]
+mod rules;
 mod site;
 mod tap;
 mod target;

@@ -23,6 +23,8 @@ use platen_model::{
 use platen_store::{Database, Keys, SimDisk};
 use uuid::Uuid;
 
+pub(crate) mod office;
+
 /// The centre's clock, and every box's, as the tests begin.
 pub(crate) const T0: u64 = 1_800_000_000_000;
 pub(crate) const SITE: SiteId = SiteId(Uuid::from_u128(0x517e));

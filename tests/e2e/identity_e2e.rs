@@ -125,36 +125,3 @@ fn a_card_with_a_pin_works_without_the_centre() {
     one.daemon().wait_synced(SYNCED).unwrap();
     assert_eq!(site.assert_every_charge_once(), 1);
 }
-
-#[test]
-fn a_finger_that_is_taken_at_the_box_releases_jobs_and_is_known_to_the_centre() {
-    let site = site();
-    let one = &site.boxes[0];
-    let person = user();
-    std::thread::scope(|scope| {
-        let words = ["finger", "enrol", &person, "bm-lite"];
-        let taking = scope.spawn(move || one.daemon().ctl(&words));
-        // Laid and lifted, as the panel asks, until the sensor has seen enough.
-        let taken = wait::until("the finger to be taken", SOON, || {
-            sim(one, "bm-lite lay 77");
-            wait::pause(STROKE);
-            sim(one, "bm-lite lift");
-            wait::pause(STROKE);
-            Ok(taking.is_finished().then_some(()))
-        });
-        taken.unwrap();
-        taking.join().unwrap().unwrap();
-    });
-    site.wait_synced();
-    site.print(0);
-    one.await_counted();
-    sim(one, "bm-lite lay 77");
-    await_paper(one);
-    one.await_printed();
-    assert_eq!(logins(one), ["finger"]);
-    site.wait_synced();
-    let at_centre = site.central().list(&["logins"]).unwrap();
-    let by_finger = |login: &serde_json::Value| login["method"] == "finger";
-    assert!(at_centre.iter().any(by_finger), "{at_centre:?}");
-    assert_eq!(site.assert_every_charge_once(), 1);
-}

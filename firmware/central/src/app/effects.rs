@@ -273,7 +273,9 @@ impl Centre {
                     _ => Some("its hash is under keys that the site does not have".to_owned()),
                 }
             }
-            _ => Some("only cards are bound at a box".to_owned()),
+            // Taken by an operator of the box: people's own wish is not needed.
+            CredentialKind::Finger { .. } => inactive(tx, credential.user).await?,
+            _ => Some("only cards and fingers are bound at a box".to_owned()),
         };
         let name = format!("credential:{}", credential.id);
         if let Some(why) = refused {
@@ -286,7 +288,11 @@ impl Centre {
         credential.provisional = false;
         db::credentials::put(tx, std::slice::from_ref(&credential)).await?;
         db::objects::change(tx, &[(object, Standing::Kept)]).await?;
-        let detail = json!({ "kind": "card", "user": credential.user.to_string() });
+        let kind = match credential.kind {
+            CredentialKind::Finger { .. } => "finger",
+            _ => "card",
+        };
+        let detail = json!({ "kind": kind, "user": credential.user.to_string() });
         self.record(tx, &Actor::Node(node), "credential-confirmed", name, detail)
             .await
     }
@@ -301,9 +307,8 @@ impl Centre {
         if !settings.self_enrolment {
             return Ok(Some("people do not bind cards themselves here".to_owned()));
         }
-        let known = db::users::by_id(tx, user).await?;
-        if !known.is_some_and(|user| user.active) {
-            return Ok(Some("the person may not log in".to_owned()));
+        if let Some(why) = inactive(tx, user).await? {
+            return Ok(Some(why));
         }
         match check_card_free(tx, user, key).await {
             Ok(()) => Ok(None),
@@ -329,6 +334,13 @@ impl Centre {
             }
         }
     }
+}
+
+/// Why nothing is bound to this person, if so.
+async fn inactive(tx: &mut Tx, user: UserId) -> Result<Option<String>, CentreError> {
+    let known = db::users::by_id(tx, user).await?;
+    let is_active = known.is_some_and(|user| user.active);
+    Ok((!is_active).then(|| "the person may not log in".to_owned()))
 }
 
 /// The leases that entries name, as far as they are the box's own.

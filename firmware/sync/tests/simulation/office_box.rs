@@ -11,7 +11,6 @@ use platen_sync::node::pace::{Pace, Try};
 
 use crate::broken::Broken;
 use crate::disk::{Disk, Open, Slot};
-use crate::random::Random;
 use crate::site::{self, Pot, stamp};
 use crate::truth::{Charged, Check, Truth};
 
@@ -34,6 +33,8 @@ pub(crate) struct OfficeBox {
     needed: BTreeMap<Pot, u64>,
     closed_again: BTreeSet<LeaseId>,
     pub(crate) alerts: u64,
+    /// Highest sequence number that this life sent.
+    sent: u64,
 }
 
 impl OfficeBox {
@@ -52,6 +53,7 @@ impl OfficeBox {
             needed: BTreeMap::new(),
             closed_again: BTreeSet::new(),
             alerts: 0,
+            sent: 0,
         }
     }
 
@@ -218,6 +220,7 @@ impl OfficeBox {
             };
             truth.spent(number, link, charged)?;
         }
+        truth.settled(open.job);
         Ok(())
     }
 
@@ -272,6 +275,7 @@ impl OfficeBox {
         };
         let (push, sent) = self.outbox.push(after, cargo);
         self.push_out = Some((request, sent));
+        self.sent = self.sent.max(sent.last.sequence);
         if broken == Some(Broken::MovesCursorUnanswered) {
             self.disk.acked = sent.last;
             self.outbox = Outbox::resume(sent.last);
@@ -406,11 +410,11 @@ impl OfficeBox {
         self.disk = disk;
     }
 
-    /// A record that was not sent yet rots.
-    pub(crate) fn damage(&mut self, random: &mut Random, truth: &mut Truth) {
-        let from = usize::try_from(self.disk.acked.sequence).unwrap_or(0);
-        let place = from + random.index(self.disk.journal.len().saturating_sub(from));
-        if let Some(entry) = self.disk.journal.get_mut(place) {
+    /// The record that was written last rots before it was sent.
+    pub(crate) fn damage(&mut self, truth: &mut Truth) {
+        let sent = self.disk.acked.sequence.max(self.sent);
+        let last = self.disk.journal.last_mut();
+        if let Some(entry) = last.filter(|entry| entry.link.sequence > sent) {
             entry.entry.clear();
             truth.damaged(self.number, entry.link);
         }

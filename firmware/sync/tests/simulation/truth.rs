@@ -26,7 +26,8 @@ pub(crate) struct Truth {
     /// The highest limit under which something was given.
     ceiling: BTreeMap<Purse, u64>,
     spent: BTreeMap<Purse, u64>,
-    jobs: BTreeMap<(JobId, Purse), Printed>,
+    /// How often each job was settled.
+    settled: BTreeMap<JobId, u32>,
     /// What may be spent above: by boxes that were put back from a backup or declared lost, and what
     /// no record that is left tells of.
     excused: BTreeMap<Purse, u64>,
@@ -43,9 +44,6 @@ pub(crate) struct Charged {
     pub(crate) excused: bool,
 }
 
-/// Shares of a job by one pot, each with the entry that settles it.
-type Printed = Vec<((u64, Link), u64)>;
-
 struct Given {
     purse: Purse,
     node: u64,
@@ -57,6 +55,7 @@ struct Spend {
     link: Link,
     lease: LeaseId,
     amount: u64,
+    job: JobId,
     gone: bool,
 }
 
@@ -93,8 +92,7 @@ impl Truth {
         self.leases.insert(lease, given);
     }
 
-    /// A box charged a job to a lease. A job that was printed before is charged once, whichever of
-    /// both it will be: the other is on paper only.
+    /// A box charged a job to a lease.
     pub(crate) fn spent(&mut self, node: u64, link: Link, spend: Charged) -> Check {
         let (lease, amount) = (spend.lease, spend.amount);
         let given = self.leases.get_mut(&lease);
@@ -104,24 +102,33 @@ impl Truth {
         }
         given.spent += amount;
         *self.spent.entry(given.purse).or_default() += amount;
-        let before = self.jobs.entry((spend.job, given.purse)).or_default();
-        let printed = before.iter().filter(|(entry, _)| *entry != (node, link));
-        let twice = printed.map(|(_, amount)| *amount).max();
-        before.push(((node, link), amount));
-        let excused = match (spend.excused, twice) {
-            (true, _) => amount,
-            (false, Some(other)) => amount.max(other),
-            (false, None) => 0,
-        };
-        *self.excused.entry(given.purse).or_default() += excused;
+        if spend.excused {
+            *self.excused.entry(given.purse).or_default() += amount;
+        }
         self.spends.push(Spend {
             node,
             link,
             lease,
             amount,
+            job: spend.job,
             gone: false,
         });
         Ok(())
+    }
+
+    /// A box settled a job. One that was settled before is charged once, whichever of both it will be:
+    /// what the other spent is on paper only, and comes back with its lease.
+    pub(crate) fn settled(&mut self, job: JobId) {
+        let times = self.settled.entry(job).or_default();
+        *times += 1;
+        if *times == 1 {
+            return;
+        }
+        for spend in self.spends.iter().filter(|spend| spend.job == job) {
+            if let Some(given) = self.leases.get(&spend.lease) {
+                *self.excused.entry(given.purse).or_default() += spend.amount;
+            }
+        }
     }
 
     /// An administrator declared the box lost: what it spent and the centre doesn't know is forgiven.

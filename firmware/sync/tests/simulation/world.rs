@@ -246,6 +246,9 @@ impl World {
         if let Some(open) = office_box.disk.open.pop() {
             let printed = (open.amount + self.random.below(3)).saturating_sub(self.random.below(3));
             office_box.settle(open, printed, now, nonce, truth)?;
+            if self.weather.records_damaged && self.random.once_in(12) {
+                office_box.damage(truth);
+            }
         }
         Ok(())
     }
@@ -470,9 +473,6 @@ impl World {
                 for slot in &mut self.boxes[at].disk.purse {
                     slot.excused = true;
                 }
-            }
-            1 if self.weather.records_damaged => {
-                self.boxes[at].damage(&mut self.random, &mut self.truth);
             }
             2 => {
                 // The centre's process dies: whatever it was about to say is never said.

@@ -125,3 +125,47 @@ fn a_card_with_a_pin_works_without_the_centre() {
     one.daemon().wait_synced(SYNCED).unwrap();
     assert_eq!(site.assert_every_charge_once(), 1);
 }
+
+#[test]
+fn a_finger_that_is_taken_at_the_box_releases_jobs_and_is_known_to_the_centre() {
+    let site = site();
+    let one = &site.boxes[0];
+    let person = user();
+    std::thread::scope(|scope| {
+        let words = ["finger", "enrol", &person, "bm-lite"];
+        let taking = scope.spawn(move || one.daemon().ctl(&words));
+        // Laid and lifted, as the panel asks, until the sensor has seen enough.
+        let taken = wait::until("the finger to be taken", SOON, || {
+            sim(one, "bm-lite lay 77");
+            wait::pause(STROKE);
+            sim(one, "bm-lite lift");
+            wait::pause(STROKE);
+            Ok(taking.is_finished().then_some(()))
+        });
+        taken.unwrap();
+        taking.join().unwrap().unwrap();
+    });
+    site.wait_synced();
+    site.print(0);
+    one.await_counted();
+    // The sensor may still be taking the finger's template over.
+    let printed = wait::until("paper for the finger", SOON, || {
+        sim(one, "bm-lite lay 77");
+        wait::pause(STROKE);
+        sim(one, "bm-lite lift");
+        wait::pause(STROKE);
+        Ok((!one.printer.jobs()?.is_empty()).then_some(()))
+    });
+    printed.unwrap_or_else(|error| {
+        let known = site.central().list(&["cards", "list", &person]);
+        let bound = one.journal("credential-bound");
+        panic!("{error}: at the centre {known:?}, at the box {bound:?}")
+    });
+    one.await_printed();
+    assert!(logins(one).iter().all(|method| method == "finger"));
+    site.wait_synced();
+    let at_centre = site.central().list(&["logins"]).unwrap();
+    let by_finger = |login: &serde_json::Value| login["method"] == "finger";
+    assert!(at_centre.iter().any(by_finger), "{at_centre:?}");
+    assert_eq!(site.assert_every_charge_once(), 1);
+}

@@ -140,7 +140,7 @@ fn copies_and_colour_are_changed_and_a_wrong_number_is_told_without_losing_the_r
         "{row}"
     );
     web.office.wait_for_jobs("new count", |jobs| {
-        jobs[0]["count"]["impressions"] == Value::from(6)
+        jobs[0]["count"]["impressions"] == 6
     });
     browser.open(&web.at("/jobs")).unwrap();
     assert_eq!(browser.text(".price").unwrap(), "¥0.60");

@@ -201,6 +201,9 @@ pub enum Entry {
         /// How far the centre's is ahead, seconds.
         seconds: i64,
     },
+    /// Stands for an entry that is none of the site's business, from before the box was part of it: only
+    /// on the way to the centre, never in a ledger; since version 3.
+    Withheld {},
     /// A door or tamper switch changed; since version 2.
     SwitchChanged {
         /// The switch's name in the board file, or the name of the reader whose case it is.
@@ -268,6 +271,7 @@ impl Entry {
             | Self::LeaseClosed { .. }
             | Self::Enrolled { .. }
             | Self::ClockSkewed { .. }
+            | Self::Withheld {}
             | Self::SwitchChanged { .. }
             | Self::DeviceKeysImported { .. }
             | Self::UsersImported { .. }

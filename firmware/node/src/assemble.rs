@@ -263,6 +263,7 @@ fn open_centre(
         ledger: Arc::clone(&state.ledger),
         spool: state.spool.clone(),
         cache: Arc::clone(&state.cache),
+        people: Arc::clone(&state.people),
         purse: Arc::clone(&state.judge.purse),
         panel: Arc::clone(panel),
     };

@@ -2,6 +2,7 @@
 //! Who may log in at this box, and by which rules jobs are released: the copy of the centre's directory
 //! on a box of a site, the box's own users on one of none. A box may join a site while it runs.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use platen_auth::people::{BoundCard, NewCard, SecretKind, StoredSecret};
@@ -17,6 +18,9 @@ use crate::release::{Site, SiteTerms};
 pub(crate) struct Residents {
     directory: Arc<Directory>,
     cache: Arc<Cache>,
+    /// Whether the box is part of a site, also one that has sent no page yet or has revoked the box:
+    /// the box's own users are nobody then.
+    members: AtomicBool,
     /// What the copy's terms came to when they were last read.
     read: Mutex<Option<(Arc<Terms>, Arc<SiteTerms>)>>,
 }
@@ -26,14 +30,24 @@ impl Residents {
         Self {
             directory,
             cache,
+            members: AtomicBool::default(),
             read: Mutex::default(),
         }
     }
 
+    /// The box became part of a site, or of none.
+    pub(crate) fn become_members(&self, members: bool) {
+        self.members.store(members, Ordering::Release);
+    }
+
+    fn are_members(&self) -> bool {
+        self.members.load(Ordering::Acquire) || self.cache.site().is_some()
+    }
+
     fn now(&self) -> &dyn People {
-        match self.cache.site() {
-            Some(_) => &*self.cache,
-            None => &*self.directory,
+        match self.are_members() {
+            true => &*self.cache,
+            false => &*self.directory,
         }
     }
 }
@@ -66,9 +80,9 @@ impl Site for Residents {
         let people = self.now();
         let by_alias = || people.person(self.cache.owner(job.owner.key)?);
         let person = people.by_login(&job.owner.name).or_else(by_alias)?;
-        let source = match self.cache.site() {
-            Some(_) => Source::Cached { age_s: 0 },
-            None => Source::Local,
+        let source = match self.are_members() {
+            true => Source::Cached { age_s: 0 },
+            false => Source::Local,
         };
         person.active.then(|| person.identity(source, false))
     }

@@ -335,10 +335,7 @@ impl Flow {
 
     /// Asks the centre where that can be done; else goes on by what the box knows.
     fn ask_centre(&mut self, now: Moment) -> Step {
-        // The centre compares PINs by number or card: one that was typed with a login name is the
-        // copy's to judge.
-        let by_name = matches!(self.who, Some(Presented::Login(_))) && self.method == Method::Pin;
-        let asks = self.place.centre && !by_name;
+        let asks = self.place.centre;
         let Some(who) = self.who.clone().filter(|_| asks) else {
             return self.resolve(None, now);
         };

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use platen_auth::Code;
 use platen_auth::secret::{self, Secret, SecretFault};
 use platen_model::{CardKey, CredentialId, CredentialKind, CredentialRecord, RecordId, UserId};
 use platen_sync::card::{card_key, code_key};
@@ -12,13 +13,11 @@ use serde_json::{Value, json};
 
 use super::centre::new_uuid;
 use super::records::{CARDS_MAX, card_number, check_name};
-use super::vault::{Kept, random};
+use super::vault::Kept;
 use super::{Actor, Centre, CentreError};
 use crate::db::objects::Standing;
 use crate::db::{self, Tx, site::Site};
 
-/// Letters of a code: without those that look like others, and as many as five bits say.
-const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 /// Minutes that a code is good for, at most.
 const CODE_MINUTES_MAX: u64 = 30 * 24 * 60;
 /// Fingers of a person, at most.
@@ -214,7 +213,8 @@ impl Centre {
             let why = format!("must be 1 to {CODE_MINUTES_MAX}");
             return Err(CentreError::invalid("minutes", why));
         }
-        let code = code_text(random()?);
+        let code = Code::generate().map_err(|_| CentreError::System)?;
+        let code = code.shown().to_string();
         let until_unix_ms = self.now_ms() + minutes * MINUTE_MS;
         let (mut tx, site) = self.change().await?;
         let ended = db::credentials::ended(&mut tx, self.now_ms(), ENDED_AT_ONCE).await?;
@@ -384,11 +384,4 @@ pub(super) async fn check_card_free(
 
 fn detail(credential: &CredentialRecord) -> Value {
     json!({ "kind": kind_name(&credential.kind), "user": credential.user.to_string() })
-}
-
-fn code_text(random: [u8; 8]) -> String {
-    let letter = |byte: &u8| char::from(*LETTERS.get(usize::from(byte % 32)).unwrap_or(&b'A'));
-    let letters: String = random.iter().map(letter).collect();
-    let (first, second) = letters.split_at(4);
-    format!("{first}-{second}")
 }

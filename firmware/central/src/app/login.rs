@@ -68,12 +68,16 @@ impl Centre {
                 let owners = db::users::owners_of_numbers(tx, std::slice::from_ref(number)).await?;
                 of_kind(tx, owners.get(number).copied(), "pin").await?
             }
-            (Method::Password, Who::Login(name)) => {
+            (Method::Pin | Method::Password, Who::Login(name)) => {
                 let key = name_key(name);
                 let names = std::slice::from_ref(&key);
                 let owners = db::users::owners_of_names(tx, names).await?;
                 let owner = owners.get(&key).filter(|(_, is_login)| *is_login);
-                of_kind(tx, owner.map(|(user, _)| *user), "password").await?
+                let kind = match ask.method {
+                    Method::Pin => "pin",
+                    _ => "password",
+                };
+                of_kind(tx, owner.map(|(user, _)| *user), kind).await?
             }
             (Method::Finger, Who::Credential(id)) => {
                 let found = db::credentials::by_id(tx, *id).await?;

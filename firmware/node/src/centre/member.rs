@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroize;
 
+use super::spans::Span;
 use crate::clock::PLAUSIBLE_UNIX_MS;
 
 const MEMBER_FILE: SealedFile = SealedFile {
@@ -78,6 +79,9 @@ pub(super) struct Member {
     /// Whether the centre has said that the box is taken out of the site.
     #[serde(default)]
     pub(super) revoked: bool,
+    /// Which entries of the journal are from the box's time in this site.
+    #[serde(default)]
+    pub(super) spans: Vec<Span>,
 }
 
 impl Member {
@@ -92,6 +96,7 @@ impl Member {
             directory_key: enrolment.directory_key,
             keys: enrolment.keys,
             revoked: false,
+            spans: Vec::new(),
         }
     }
 

@@ -12,6 +12,7 @@ mod notices;
 mod pull;
 mod push;
 mod renew;
+mod spans;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ use smol::channel::{Receiver, Sender, bounded};
 use thiserror::Error;
 
 use crate::panel::Panel;
+use crate::people::Residents;
 use line::LineError;
 pub(crate) use login::Way;
 use member::Member;
@@ -57,6 +59,7 @@ pub(crate) struct Parts {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) spool: Spool,
     pub(crate) cache: Arc<Cache>,
+    pub(crate) people: Arc<Residents>,
     pub(crate) purse: Arc<Purse>,
     pub(crate) panel: Arc<Panel>,
 }
@@ -264,6 +267,8 @@ impl Centre {
         let site = Some(member.site);
         let ledger = &self.parts.ledger;
         ledger.append_blocking(Entry::Enrolled { site })?;
+        let mut member = member;
+        member.spans = spans::of_site(ledger, member.site)?;
         member.write(&*self.parts.disk, &self.parts.keys)?;
         log::info!(site:% = member.site; "the box is part of a site");
         self.take_up(member);
@@ -304,6 +309,7 @@ impl Centre {
         if member.revoked {
             self.standing.become_state(CentreState::Revoked, now);
         }
+        self.parts.people.become_members(true);
         self.put(Some(Arc::new(Joined { member, client })));
     }
 
@@ -321,6 +327,7 @@ impl Centre {
             self.parts.cache.forget(now)?;
             self.parts.purse.leave()?;
         }
+        self.parts.people.become_members(false);
         self.saved.clear()?;
         self.standing.forget(now);
         if self.parts.url.is_some() {

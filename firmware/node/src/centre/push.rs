@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use platen_ledger::{Ledger, LedgerError};
-use platen_model::{Chain, JobNumber, SiteId, Stamp};
+use platen_model::{Chain, Entry, JobNumber, SiteId, Stamp};
 use platen_sync::limits::ENTRIES_MAX;
 use platen_sync::message::{
     Hash, JobNotice, LeaseWant, Link, Push, PushAnswer, SentEntry, Verdict, path,
@@ -19,6 +19,7 @@ use smol::Timer;
 use super::line::{LineError, ask};
 use super::notices::Notices;
 use super::pull::DOUBLINGS_MAX;
+use super::spans::{self, Span};
 use super::standing::Alert;
 use super::{Centre, CentreError, random};
 
@@ -222,7 +223,7 @@ impl Centre {
         // of it before it goes on, and one that lost its place need not send all again.
         let entries = match pusher.outbox.is_searching() || pusher.greet {
             true => Vec::new(),
-            false => entries(ledger, after.sequence, head.sequence)?,
+            false => entries(ledger, &self.own_spans(), after.sequence, head.sequence)?,
         };
         let jobs = self.notices(pusher, now.unix_ms);
         let generation = self.settle_generation(pusher);
@@ -243,6 +244,12 @@ impl Centre {
         let (push, sent) = pusher.outbox.push(after, cargo);
         let links = push.entries.iter().map(|entry| entry.link).collect();
         Ok(Some(Way { push, sent, links }))
+    }
+
+    fn own_spans(&self) -> Vec<Span> {
+        self.joined()
+            .map(|joined| joined.member.spans.clone())
+            .unwrap_or_default()
     }
 
     fn notices(&self, pusher: &mut Pusher, now_unix_ms: u64) -> Vec<JobNotice> {
@@ -365,7 +372,12 @@ fn own_hash(ledger: &Ledger, sequence: u64) -> Option<Hash> {
 }
 
 /// Entries behind `after` up to `head`, without a gap: damaged ones are said to be lost.
-fn entries(ledger: &Ledger, after: u64, head: u64) -> Result<Vec<SentEntry>, LedgerError> {
+fn entries(
+    ledger: &Ledger,
+    spans: &[Span],
+    after: u64,
+    head: u64,
+) -> Result<Vec<SentEntry>, LedgerError> {
     if after >= head {
         return Ok(Vec::new());
     }
@@ -377,8 +389,12 @@ fn entries(ledger: &Ledger, after: u64, head: u64) -> Result<Vec<SentEntry>, Led
     for entry in recorded {
         sent.extend((next..entry.sequence).take(ENTRIES_MAX).map(lost));
         next = entry.sequence.saturating_add(1);
+        let told = match spans::covers(spans, entry.sequence) {
+            true => entry.entry,
+            false => Entry::Withheld {},
+        };
         let mut bytes = Vec::new();
-        ciborium::into_writer(&entry.entry, &mut bytes)
+        ciborium::into_writer(&told, &mut bytes)
             .expect("entries are plain data and memory takes all bytes");
         sent.push(SentEntry {
             link: Link {

@@ -5,8 +5,9 @@ use std::io::Read;
 use std::sync::Arc;
 
 use hyper::StatusCode;
+use platen_ledger::Entry;
 use platen_model::local::{JobEntry, Status, VerifyReport};
-use platen_model::{Chain, Job, JobNumber, JobState};
+use platen_model::{Chain, CredentialKind, Job, JobNumber, JobState};
 use platen_spool::Which;
 use serde::Serialize;
 
@@ -63,9 +64,21 @@ pub(super) async fn journal(node: &Arc<Node>, from: u64) -> Answer {
         at_unix_ms: recorded.at.unix_ms,
         trusted: recorded.at.trusted,
         hash: recorded.hash.to_string(),
-        entry: recorded.entry,
+        entry: without_secrets(recorded.entry),
     });
     json(&lines.collect::<Vec<_>>())
+}
+
+/// What a credential is checked by stays sealed in the journal.
+fn without_secrets(mut entry: Entry) -> Entry {
+    if let Entry::CredentialBound { credential, .. } = &mut entry {
+        match &mut credential.kind {
+            CredentialKind::Finger { template, .. } => template.clear(),
+            CredentialKind::Pin { hash } | CredentialKind::Password { hash } => hash.clear(),
+            _ => {}
+        }
+    }
+    entry
 }
 
 /// One entry of the journal, as the local API tells it.
@@ -75,7 +88,7 @@ struct JournalLine {
     at_unix_ms: u64,
     trusted: bool,
     hash: String,
-    entry: platen_ledger::Entry,
+    entry: Entry,
 }
 
 fn entry(job: Job) -> JobEntry {

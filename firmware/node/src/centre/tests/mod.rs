@@ -11,7 +11,8 @@ mod scripted;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use platen_auth::Cache;
+use crate::people::Residents;
+use platen_auth::{Cache, Directory};
 use platen_ledger::{Entry, Ledger, Purse};
 use platen_model::local::CentreState;
 use platen_model::{Clock, GroupId, GroupRecord, ManualClock, Record, UserId, UserRecord};
@@ -129,7 +130,9 @@ fn open(disk: &SimDisk, index: &std::path::Path, clock: &Arc<ManualClock>, url: 
         Arc::clone(&ledger),
         Arc::clone(&clock),
     );
-    let cache = Cache::open(Arc::clone(&keys), &database, clock.now()).unwrap();
+    let cache = Arc::new(Cache::open(Arc::clone(&keys), &database, clock.now()).unwrap());
+    let directory = Directory::open(Arc::clone(&disk), Arc::clone(&keys), &database).unwrap();
+    let people = Residents::new(Arc::new(directory), Arc::clone(&cache));
     Centre::open(Parts {
         url: Some(url.to_owned()),
         name: "Box".to_owned(),
@@ -139,7 +142,8 @@ fn open(disk: &SimDisk, index: &std::path::Path, clock: &Arc<ManualClock>, url: 
         database,
         ledger,
         spool,
-        cache: Arc::new(cache),
+        cache,
+        people: Arc::new(people),
         purse: Arc::new(purse.unwrap()),
         panel: Arc::new(Panel::new(Language::En, Box::new(|_| ()))),
     })

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use platen_bed::browser::{Browser, BrowserOptions};
 use platen_bed::wait;
-use serde_json::Value;
 
 use crate::box_under_test::{SOON, user};
 use crate::web_office::{NUMBER, ODD_LOGIN, PIN, WebOffice, log_in};
@@ -139,9 +138,8 @@ fn copies_and_colour_are_changed_and_a_wrong_number_is_told_without_losing_the_r
         row.contains("3 copies") && row.contains("black and white"),
         "{row}"
     );
-    web.office.wait_for_jobs("new count", |jobs| {
-        jobs[0]["count"]["impressions"] == 6
-    });
+    web.office
+        .wait_for_jobs("new count", |jobs| jobs[0]["count"]["impressions"] == 6);
     browser.open(&web.at("/jobs")).unwrap();
     assert_eq!(browser.text(".price").unwrap(), "¥0.60");
     browser.click("button.primary").unwrap();

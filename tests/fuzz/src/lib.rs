@@ -34,6 +34,7 @@ mod sealed_box;
 mod sealed_job;
 mod sensor_calls;
 mod snmp;
+mod sync_message;
 mod users_csv;
 mod web_form;
 mod wedge_keys;
@@ -63,6 +64,7 @@ pub use raster_count::raster_count;
 pub use rule_text::rule_text;
 pub use sealed_job::sealed_job;
 pub use snmp::snmp_message;
+pub use sync_message::sync_message;
 pub use users_csv::users_csv;
 pub use web_form::web_form;
 pub use wedge_keys::wedge_keys;
@@ -115,6 +117,7 @@ pub const TARGETS: &[Target] = &[
     ("secret_hash", secret_hash, &["fuzz/corpus/secret_hash"]),
     ("snmp_message", snmp_message, &["fuzz/corpus/snmp_message"]),
     ("typed_secret", typed_secret, &["fuzz/corpus/typed_secret"]),
+    ("sync_message", sync_message, &["fuzz/corpus/sync_message"]),
     ("users_csv", users_csv, &["fuzz/corpus/users_csv"]),
     ("web_form", web_form, &["fuzz/corpus/web_form"]),
     ("wedge_keys", wedge_keys, &["fuzz/corpus/wedge_keys"]),

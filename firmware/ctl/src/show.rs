@@ -24,7 +24,7 @@ pub(crate) fn status(status: &Status) {
     );
     println!("panel: {} ({})", status.panel_text, status.panel);
     println!(
-        "{} held jobs · {} users · {} cards · journal at {}",
+        "{} held jobs · {} users · {} credentials · journal at {}",
         status.held_jobs, status.users, status.cards, status.ledger_sequence
     );
     if status.centre.url.is_some() || status.centre.site.is_some() {

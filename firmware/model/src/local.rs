@@ -21,9 +21,9 @@ pub struct Status {
     pub panel_text: String,
     /// Jobs that wait for their owners.
     pub held_jobs: u64,
-    /// Users and cards known to this box.
+    /// Users known to this box.
     pub users: u64,
-    /// Cards known to this box.
+    /// What they prove themselves with: cards, and PINs, codes and fingers of a site.
     pub cards: u64,
     /// Last ledger sequence number.
     pub ledger_sequence: u64,

@@ -22,15 +22,15 @@ const JOURNAL_PAGE: usize = 1000;
 
 pub(super) fn status(node: &Node) -> Answer {
     let shown = node.panel.shown();
-    let counts = node.directory.counts();
+    let (users, cards) = people(node);
     json(&Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         modes: node.modes(),
         panel: shown.signal.keyword().to_owned(),
         panel_text: shown.text,
         held_jobs: node.spool.held_count() as u64,
-        users: counts.users,
-        cards: counts.cards,
+        users,
+        cards,
         ledger_sequence: node.ledger.head().sequence,
         printers: node
             .releases
@@ -42,6 +42,16 @@ pub(super) fn status(node: &Node) -> Answer {
         queue_uri: node.queue_uri(),
         centre: node.centre.status(),
     })
+}
+
+/// How many people the box knows, and what they prove themselves with: its site's, or its own.
+fn people(node: &Node) -> (u64, u64) {
+    if node.centre.site().is_some() {
+        let copy = node.cache.standing(node.clock.now());
+        return (copy.users.into(), copy.credentials.into());
+    }
+    let own = node.directory.counts();
+    (own.users, own.cards)
 }
 
 /// A page of jobs, from number `first` on: those that have not ended in order of arrival, or the

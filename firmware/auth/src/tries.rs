@@ -230,10 +230,11 @@ impl Tries {
         self.known(self.allowance.insert(BOX, &counts.allowance));
     }
 
-    /// Locks a credential that was locked elsewhere, durably; a longer lock stays. `until` is by the
-    /// centre's clock; [`LOCK_MAX`] at most.
-    pub fn lock(&self, credential: CredentialId, until_unix_ms: u64, now: Moment) {
-        let lasts = Duration::from_millis(until_unix_ms.saturating_sub(now.unix_ms)).min(LOCK_MAX);
+    /// Locks a credential that was locked elsewhere for what is left of that lock, durably; a longer
+    /// lock stays. [`LOCK_MAX`] at most. A time left and no time of day: the box's clock may be wrong.
+    /// Blocks on the disk.
+    pub fn lock_for(&self, credential: CredentialId, left: Duration, now: Moment) {
+        let lasts = left.min(LOCK_MAX);
         let mut counts = self.lock_counts();
         if lasts.is_zero()
             || counts

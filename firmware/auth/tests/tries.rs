@@ -211,14 +211,13 @@ fn right_tries_cost_the_box_nothing() {
 fn point_3_a_lock_that_comes_from_elsewhere_holds_and_never_shortens_one() {
     let door = Door::new();
     let now = door.clock().now();
-    let until = |minutes: u64| now.unix_ms + minutes * 60_000;
-    door.tries().lock(id(1), until(30), now);
+    door.tries().lock_for(id(1), 30 * MINUTE, now);
     assert_eq!(door.tries().locked(id(1), now), Some(30 * MINUTE));
-    door.tries().lock(id(1), until(10), now);
+    door.tries().lock_for(id(1), 10 * MINUTE, now);
     assert_eq!(door.tries().locked(id(1), now), Some(30 * MINUTE));
-    door.tries().lock(id(2), u64::MAX, now);
+    door.tries().lock_for(id(2), Duration::MAX, now);
     assert_eq!(door.tries().locked(id(2), now), Some(LOCK_MAX));
-    door.tries().lock(id(3), until(0), now);
+    door.tries().lock_for(id(3), Duration::ZERO, now);
     assert_eq!(door.tries().locked(id(3), now), None);
     let door = door.restarted(Duration::ZERO);
     assert_eq!(
@@ -254,6 +253,20 @@ fn a_site_that_allows_no_try_still_allows_one() {
     assert_eq!(door.tries().locked(id(1), door.clock().now()), Some(MINUTE));
 }
 
+/// A box whose clock began at 1970 is told what is left of a lock, not when it ends.
+#[test]
+fn a_lock_from_elsewhere_lasts_as_long_as_it_has_left_whatever_the_clock_says() {
+    for wrong_ms in [0, u64::MAX] {
+        let door = Door::new();
+        let mut now = door.clock().now();
+        (now.unix_ms, now.trusted) = (wrong_ms, false);
+        door.tries().lock_for(id(1), 15 * MINUTE, now);
+        assert_eq!(door.tries().locked(id(1), now), Some(15 * MINUTE));
+        now.elapsed += 15 * MINUTE;
+        assert_eq!(door.tries().locked(id(1), now), None);
+    }
+}
+
 /// Marked as locked from elsewhere, which costs no allowance: fills the counters quickly.
 #[test]
 fn the_number_of_counted_credentials_is_bounded_and_locked_ones_stay() {
@@ -264,7 +277,8 @@ fn the_number_of_counted_credentials_is_bounded_and_locked_ones_stay() {
     let most = u128::try_from(COUNTED_MAX).unwrap();
     // In memory only: the disk's part is the same for each.
     for number in 10..10 + most - 2 {
-        door.tries().lock(id(number), now.unix_ms + 1, now);
+        door.tries()
+            .lock_for(id(number), Duration::from_millis(1), now);
     }
     door.clock().advance(MINUTE);
     door.wrong(5).unwrap();

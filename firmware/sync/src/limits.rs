@@ -30,6 +30,8 @@ pub const JOBS_MAX: usize = 1_000;
 pub const WANTS_MAX: usize = 256;
 /// New leases, and leases to give back, of an answer: the rest comes with the next one.
 pub const LEASES_MAX: usize = 256;
+/// Locked credentials that an answer names.
+pub const LOCKS_MAX: usize = 256;
 /// Records of a page.
 pub const RECORDS_MAX: usize = 2_000;
 /// Tombstones of a page.
@@ -209,6 +211,7 @@ impl Message for PullAnswer {
     fn check(&self) -> Result<(), CodecError> {
         let check = Check(Self::NAME);
         check.signed(&self.changes)?;
+        check.holds("locks", self.locks.len() <= LOCKS_MAX)?;
         check.leases(&self.leases)
     }
 }

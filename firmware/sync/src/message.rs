@@ -196,6 +196,18 @@ pub struct PullAnswer {
     /// Whether the centre would like to see pushes at once (an administrator waits).
     #[serde(default)]
     pub hurry: bool,
+    /// Credentials that are locked at the centre now, by wrong tries anywhere on the site.
+    #[serde(default)]
+    pub locks: Vec<LockNotice>,
+}
+
+/// A credential that is locked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct LockNotice {
+    /// Which one.
+    pub credential: CredentialId,
+    /// How long it still is, milliseconds from the answer on: clocks of boxes may be wrong.
+    pub left_ms: u64,
 }
 
 /// Bytes with the site's Ed25519 signature over [`Signed::CONTEXT`] and them.

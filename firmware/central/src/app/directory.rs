@@ -43,6 +43,7 @@ impl Centre {
             changes: signed.map_err(|_| CentreError::corrupt("record that no box takes"))?,
             leases,
             hurry: false,
+            locks: Vec::new(),
         })
     }
 

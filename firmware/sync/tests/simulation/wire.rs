@@ -76,6 +76,7 @@ impl Wire {
                     changes,
                     leases,
                     hurry: false,
+                    locks: Vec::new(),
                 };
                 Packet::Page(bytes(&answer), made)
             }

@@ -436,6 +436,7 @@ impl Shared {
             changes,
             leases: news(book, pull.leases_upto),
             hurry: false,
+            locks: Vec::new(),
         }
     }
 }

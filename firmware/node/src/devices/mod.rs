@@ -236,10 +236,13 @@ impl Door {
     pub(crate) async fn let_in_by_phone(self: &Arc<Self>, who: ByPhone) -> Result<(), Denied> {
         let now = self.clock.now();
         let person = self.people.person(who.user).ok_or(Denied::UserDisabled)?;
-        let source = match who.online {
+        if !person.active {
+            return Err(Denied::UserDisabled);
+        }
+        // What held when they logged in on the phone may hold no more.
+        let source = match who.online && self.centre.is_up() {
             true => Source::Online,
-            false if person.active => self.people.without_centre(person.id, now)?,
-            false => return Err(Denied::UserDisabled),
+            false => self.people.without_centre(person.id, now)?,
         };
         self.people.saw(person.id, now);
         let logged_in = LoggedIn {

@@ -136,6 +136,8 @@ fn a_rule_that_forbids_tells_the_person_so() {
     let tapped = tap(&bench, &small);
     assert_eq!(tapped.released, [small.number]);
     assert_eq!(tapped.waits, [(large.number, Reason::NoPermission)]);
+    let said = (large.number, "Use the print shop.".to_owned());
+    assert_eq!(tapped.says, [said]);
     let words = tapped.more.unwrap();
     assert!(words.contains("1 waits: not allowed"), "{words}");
     assert!(words.ends_with("Use the print shop."), "{words}");

@@ -38,6 +38,8 @@ pub(crate) struct Tapped {
     pub(crate) released: Vec<JobNumber>,
     /// Jobs that were wanted and are not released.
     pub(crate) waits: Vec<(JobNumber, Reason)>,
+    /// What rules want to be told of each job.
+    pub(crate) says: Vec<(JobNumber, String)>,
 }
 
 impl Tapped {
@@ -48,6 +50,7 @@ impl Tapped {
             more: None,
             released: Vec::new(),
             waits: Vec::new(),
+            says: Vec::new(),
         }
     }
 }
@@ -69,8 +72,8 @@ struct Sum {
     waits: Vec<(JobNumber, Reason)>,
     /// Of the printers that were asked.
     reasons: Vec<String>,
-    /// What rules want to be told, each once.
-    says: Vec<String>,
+    /// What rules want to be told of each job, in order.
+    says: Vec<(JobNumber, String)>,
 }
 
 impl Sum {
@@ -79,9 +82,13 @@ impl Sum {
         self.waits.push((job.number, reason));
     }
 
-    fn says(&mut self, says: Vec<String>) {
-        let fresh = says.into_iter().filter(|text| !self.says.contains(text));
-        self.says.extend(fresh.collect::<Vec<_>>());
+    fn says(&mut self, job: &Job, says: Vec<String>) {
+        for text in says {
+            let said = (job.number, text);
+            if !self.says.contains(&said) {
+                self.says.push(said);
+            }
+        }
     }
 }
 
@@ -297,7 +304,7 @@ impl Releases {
     ) -> Result<(), SpoolError> {
         let facts = round.facts(target).await;
         let judged = self.judge.judge(round.case(job, &facts, false));
-        round.sum.says(judged.says);
+        round.sum.says(job, judged.says);
         let name = match judged.verdict {
             Verdict::Go(grant) => return self.go(round, target, job, grant),
             Verdict::Waits(reason) => {
@@ -313,7 +320,7 @@ impl Releases {
         };
         let facts = round.facts(other).await;
         let judged = self.judge.judge(round.case(job, &facts, true));
-        round.sum.says(judged.says);
+        round.sum.says(job, judged.says);
         match judged.verdict {
             Verdict::Go(grant) => self.go(round, other, job, grant),
             Verdict::Waits(reason) => {
@@ -370,13 +377,18 @@ impl Releases {
                 self.panel.nothing_printed_words(reason),
             ),
         };
-        words.extend(sum.says);
+        for (_, text) in &sum.says {
+            if !words.contains(text) {
+                words.push(text.clone());
+            }
+        }
         Tapped {
             signal,
             instead: instead.map(str::to_owned),
             more: (!words.is_empty()).then(|| words.join(" ")),
             released: sum.released,
             waits: sum.waits,
+            says: sum.says,
         }
     }
 

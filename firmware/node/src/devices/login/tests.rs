@@ -527,6 +527,16 @@ fn a_phone_that_confirms_lets_its_owner_in_at_the_panel() {
     block_on(hall.door.let_in_by_phone(who)).unwrap();
     assert_eq!(hall.panel(), "Printing. 1 job is on its way.");
     assert_eq!(hall.journal(), ["in by phone (cached)"]);
+    // The centre went away after the login on the phone.
+    let online = ByPhone {
+        online: true,
+        ..who
+    };
+    block_on(hall.door.let_in_by_phone(online)).unwrap();
+    assert_eq!(
+        hall.journal(),
+        ["in by phone (cached)", "in by phone (cached)"]
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use platen_auth::session::{Input, Patience, Place};
+use platen_auth::tries::Side;
 use platen_auth::{Cache, Door, PhoneCodes, Session, Step, Tries, Verifier};
 use platen_model::{
     CardKey, Changes, Clock, CredentialId, CredentialKind, CredentialRecord, ManualClock, NodeId,
@@ -150,6 +151,7 @@ fn taps(
         pad: false,
         screen: false,
         centre: false,
+        side: Side::Panel,
     };
     let mut times = Vec::new();
     for tap in 0..TAPS {

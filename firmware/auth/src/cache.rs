@@ -231,6 +231,12 @@ impl Cache {
         self.read().state.site
     }
 
+    /// Whether a whole copy serves: before its first one a box of a site knows neither people nor terms.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        self.read().state.serving.is_some()
+    }
+
     /// Groups, quotas, prices, rules and settings.
     #[must_use]
     pub fn terms(&self) -> Arc<Terms> {

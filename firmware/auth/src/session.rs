@@ -179,6 +179,28 @@ impl Session {
         self.flow.person.as_ref().map(|person| person.id)
     }
 
+    /// For how much longer the secret that was typed is locked, also that of who does not exist;
+    /// `None` where it is not.
+    #[must_use]
+    pub fn locked_for(&self, now: Moment) -> Option<Duration> {
+        self.flow.locked_for(now)
+    }
+
+    /// Whether a [`Step::Verify`] is under way: a session that is dropped now leaves news behind, see
+    /// [`Session::ended`].
+    #[must_use]
+    pub fn is_checking(&self) -> bool {
+        self.flow.is_checking()
+    }
+
+    /// What came of a [`Step::Verify`] whose login was ended meanwhile: nobody is let in, but a lock, a
+    /// used code, a bound card has happened and belongs into the journal.
+    #[must_use]
+    pub fn ended(mut self, checked: &Checked) -> Vec<Entry> {
+        self.flow.note(&checked.0);
+        self.take_entries()
+    }
+
     /// What happened besides the login itself and belongs into the journal, before the person is
     /// told: a lock, a used code, a bound card. Each comes out once.
     #[must_use]

@@ -5,7 +5,8 @@
 //!
 //! A credential is locked for the site's minutes at first and twice as long each time after, up to
 //! [`LOCK_MAX`], until the right secret comes. The box as a whole takes [`BOX_TRIES`] wrong tries at
-//! once and then one in [`BOX_TRY_EVERY`], whoever they are about.
+//! once and then one in [`BOX_TRY_EVERY`], whoever they are about; its panel and its page have an
+//! allowance each, so that nobody in the network can spend that of the people who stand there.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,16 +20,26 @@ use uuid::Uuid;
 
 /// Longest lock.
 pub const LOCK_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-/// Wrong tries that the box as a whole takes at once.
+/// Wrong tries that each side of the box takes at once, whoever they are about.
 pub const BOX_TRIES: u32 = 30;
-/// Time after which the box takes one more.
+/// Time after which it takes one more.
 pub const BOX_TRY_EVERY: Duration = Duration::from_secs(60);
 /// Credentials whose tries are counted at once; beyond it the one that was tried longest ago and is
 /// not locked is forgotten.
 pub const COUNTED_MAX: usize = 20_000;
 
-const BOX: &[u8] = b"box";
 const THOUSANDTHS: u64 = 1000;
+const ALLOWANCE_MAX: u64 = BOX_TRIES as u64 * THOUSANDTHS;
+
+/// Where a try is made.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Side {
+    /// Readers, pads, a kiosk: somebody stands there.
+    #[default]
+    Panel,
+    /// A page that whoever is in the network can open.
+    Web,
+}
 
 /// No try now.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
@@ -40,7 +51,7 @@ pub enum Refused {
         /// For how much longer.
         left: Duration,
     },
-    /// The box has seen too many wrong tries.
+    /// This side of the box has seen too many wrong tries.
     #[error("too many wrong tries at this box: wait {} s", left.as_secs())]
     BoxBusy {
         /// Until it takes one more.
@@ -80,17 +91,23 @@ struct Kept {
     until: Option<Duration>,
 }
 
-/// The box's own allowance, in thousandths of a try.
+/// A side's own allowance, in thousandths of a try.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 struct Allowance {
     left: u64,
 }
 
-struct Counts {
-    kept: HashMap<Uuid, Kept>,
+/// What a side may still take.
+struct Purse {
     allowance: Allowance,
     /// Elapsed time up to which the allowance has grown.
     grown: Duration,
+}
+
+struct Counts {
+    kept: HashMap<Uuid, Kept>,
+    panel: Purse,
+    web: Purse,
 }
 
 /// The counters. Share it in an [`Arc`](std::sync::Arc). Starting a try and ending it wrong block on
@@ -125,18 +142,20 @@ impl Tries {
                 kept.insert(id, Kept { count, until });
             }
         }
-        let full = u64::from(BOX_TRIES) * THOUSANDTHS;
-        let mut of_box = allowance.get(BOX)?.unwrap_or(Allowance { left: full });
-        of_box.left = of_box.left.min(full);
+        let purse = |side: Side| -> Result<Purse, DatabaseError> {
+            let stored = allowance.get(side.key())?.map(|stored| stored.left);
+            let left = stored.unwrap_or(ALLOWANCE_MAX).min(ALLOWANCE_MAX);
+            Ok(Purse {
+                allowance: Allowance { left },
+                grown: now.elapsed,
+            })
+        };
+        let (panel, web) = (purse(Side::Panel)?, purse(Side::Web)?);
         Ok(Self {
             database: database.clone(),
             table,
             allowance,
-            counts: Mutex::new(Counts {
-                kept,
-                allowance: of_box,
-                grown: now.elapsed,
-            }),
+            counts: Mutex::new(Counts { kept, panel, web }),
         })
     }
 
@@ -148,6 +167,7 @@ impl Tries {
     pub fn start(
         &self,
         credential: CredentialId,
+        side: Side,
         settings: &Settings,
         now: Moment,
     ) -> Result<(), Refused> {
@@ -163,18 +183,17 @@ impl Tries {
         if before >= tries(settings) {
             // Others are being compared right now, or a power cut came before the answer.
             let left = counts.lock(credential.0, settings, now);
-            self.write(&counts, &[credential.0]);
+            self.write(&counts, &[credential.0], None);
             return Err(Refused::Locked { left });
         }
-        counts
-            .spend(now)
-            .map_err(|left| Refused::BoxBusy { left })?;
+        let purse = counts.purse(side);
+        purse.spend(now).map_err(|left| Refused::BoxBusy { left })?;
         let forgotten = counts.make_room(credential.0, now);
         let kept = counts.entry(credential.0, now);
         kept.count.wrong += 1;
         kept.count.tried_unix_ms = now.unix_ms;
         let touched: Vec<Uuid> = forgotten.into_iter().chain([credential.0]).collect();
-        self.write(&counts, &touched);
+        self.write(&counts, &touched, Some(side));
         Ok(())
     }
 
@@ -182,12 +201,11 @@ impl Tries {
     ///
     /// # Errors
     /// [`Refused::BoxBusy`].
-    pub fn start_unnamed(&self, now: Moment) -> Result<(), Refused> {
+    pub fn start_unnamed(&self, side: Side, now: Moment) -> Result<(), Refused> {
         let mut counts = self.lock_counts();
-        counts
-            .spend(now)
-            .map_err(|left| Refused::BoxBusy { left })?;
-        self.write(&counts, &[]);
+        let purse = counts.purse(side);
+        purse.spend(now).map_err(|left| Refused::BoxBusy { left })?;
+        self.write(&counts, &[], Some(side));
         Ok(())
     }
 
@@ -204,7 +222,7 @@ impl Tries {
             return None;
         }
         let lasts = counts.lock(credential.0, settings, now);
-        self.write(&counts, &[credential.0]);
+        self.write(&counts, &[credential.0], None);
         let until_unix_ms = counts.kept.get(&credential.0)?.count.until_unix_ms;
         Some(Locked {
             credential,
@@ -213,21 +231,24 @@ impl Tries {
         })
     }
 
-    /// The try was right: the credential starts afresh and the box gets its try back. Not committed:
+    /// The try was right: the credential starts afresh and the side gets its try back. Not committed:
     /// at worst a power cut leaves a try counted that was right.
-    pub fn right(&self, credential: CredentialId) {
+    pub fn right(&self, credential: CredentialId, side: Side) {
         let mut counts = self.lock_counts();
         counts.kept.remove(&credential.0);
-        counts.give_back();
         self.known(self.table.remove(credential.0.as_bytes()));
-        self.known(self.allowance.insert(BOX, &counts.allowance));
+        self.give_back(&mut counts, side);
     }
 
     /// The try of [`Tries::start_unnamed`] was right.
-    pub fn right_unnamed(&self) {
-        let mut counts = self.lock_counts();
-        counts.give_back();
-        self.known(self.allowance.insert(BOX, &counts.allowance));
+    pub fn right_unnamed(&self, side: Side) {
+        self.give_back(&mut self.lock_counts(), side);
+    }
+
+    fn give_back(&self, counts: &mut Counts, side: Side) {
+        let purse = counts.purse(side);
+        purse.add(THOUSANDTHS);
+        self.known(self.allowance.insert(side.key(), &purse.allowance));
     }
 
     /// Locks a credential that was locked elsewhere for what is left of that lock, durably; a longer
@@ -246,7 +267,7 @@ impl Tries {
         let forgotten = counts.make_room(credential.0, now);
         counts.entry(credential.0, now).lock_for(lasts, now);
         let touched: Vec<Uuid> = forgotten.into_iter().chain([credential.0]).collect();
-        self.write(&counts, &touched);
+        self.write(&counts, &touched, None);
     }
 
     /// For how much longer a credential is locked.
@@ -278,15 +299,15 @@ impl Tries {
     pub fn forgive(&self, credential: CredentialId) {
         let mut counts = self.lock_counts();
         counts.kept.remove(&credential.0);
-        self.write(&counts, &[credential.0]);
+        self.write(&counts, &[credential.0], None);
     }
 
     fn lock_counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts what is known of `touched`, and the box's allowance, onto the disk.
-    fn write(&self, counts: &Counts, touched: &[Uuid]) {
+    /// Puts what is known of `touched`, and a side's allowance, onto the disk.
+    fn write(&self, counts: &Counts, touched: &[Uuid], side: Option<Side>) {
         let put = || {
             let mut batch = Batch::default();
             for id in touched {
@@ -295,7 +316,13 @@ impl Tries {
                     None => batch.remove(&self.table, id.as_bytes())?,
                 }
             }
-            batch.insert(&self.allowance, BOX, &counts.allowance)?;
+            if let Some(side) = side {
+                let purse = match side {
+                    Side::Panel => &counts.panel,
+                    Side::Web => &counts.web,
+                };
+                batch.insert(&self.allowance, side.key(), &purse.allowance)?;
+            }
             self.database.apply(batch)?;
             self.database.commit()
         };
@@ -310,7 +337,54 @@ impl Tries {
     }
 }
 
+impl Side {
+    fn key(self) -> &'static [u8] {
+        match self {
+            Self::Panel => b"box",
+            Self::Web => b"web",
+        }
+    }
+}
+
+impl Purse {
+    /// Takes one try from the allowance, or says how long until there is one.
+    fn spend(&mut self, now: Moment) -> Result<(), Duration> {
+        let every = BOX_TRY_EVERY.as_millis();
+        let since = now.elapsed.saturating_sub(self.grown).as_millis();
+        let grown = since * u128::from(THOUSANDTHS) / every;
+        if let Ok(grown @ 1..) = u64::try_from(grown) {
+            self.grown = now.elapsed;
+            self.add(grown);
+        }
+        match self.allowance.left.checked_sub(THOUSANDTHS) {
+            Some(left) => {
+                self.allowance.left = left;
+                Ok(())
+            }
+            None => {
+                let lacks = u128::from(THOUSANDTHS - self.allowance.left);
+                let wait = lacks * every / u128::from(THOUSANDTHS);
+                Err(Duration::from_millis(
+                    u64::try_from(wait).unwrap_or(u64::MAX),
+                ))
+            }
+        }
+    }
+
+    fn add(&mut self, thousandths: u64) {
+        let left = self.allowance.left.saturating_add(thousandths);
+        self.allowance.left = left.min(ALLOWANCE_MAX);
+    }
+}
+
 impl Counts {
+    fn purse(&mut self, side: Side) -> &mut Purse {
+        match side {
+            Side::Panel => &mut self.panel,
+            Side::Web => &mut self.web,
+        }
+    }
+
     fn entry(&mut self, id: Uuid, now: Moment) -> &mut Kept {
         self.end_lock(id, now);
         let fresh = Kept {
@@ -344,39 +418,6 @@ impl Counts {
         kept.count.locks = kept.count.locks.saturating_add(1);
         kept.lock_for(lasts, now);
         lasts
-    }
-
-    /// Takes one try from the box's allowance, or says how long until there is one.
-    fn spend(&mut self, now: Moment) -> Result<(), Duration> {
-        let every = BOX_TRY_EVERY.as_millis();
-        let since = now.elapsed.saturating_sub(self.grown).as_millis();
-        let grown = since * u128::from(THOUSANDTHS) / every;
-        if let Ok(grown @ 1..) = u64::try_from(grown) {
-            self.grown = now.elapsed;
-            self.add(grown);
-        }
-        match self.allowance.left.checked_sub(THOUSANDTHS) {
-            Some(left) => {
-                self.allowance.left = left;
-                Ok(())
-            }
-            None => {
-                let lacks = u128::from(THOUSANDTHS - self.allowance.left);
-                let wait = lacks * every / u128::from(THOUSANDTHS);
-                Err(Duration::from_millis(
-                    u64::try_from(wait).unwrap_or(u64::MAX),
-                ))
-            }
-        }
-    }
-
-    fn give_back(&mut self) {
-        self.add(THOUSANDTHS);
-    }
-
-    fn add(&mut self, thousandths: u64) {
-        let full = u64::from(BOX_TRIES) * THOUSANDTHS;
-        self.allowance.left = self.allowance.left.saturating_add(thousandths).min(full);
     }
 
     /// Forgets somebody when `id` would be one too many.

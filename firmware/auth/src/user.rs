@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What is kept of a user.
 
+use std::fmt;
+
 use platen_model::{CardKey, OwnerKey, UserId};
 use platen_store::Keys;
 use serde::{Deserialize, Serialize};
@@ -18,7 +20,7 @@ pub const CARDS_MAX: usize = 16;
 pub const USERS_MAX: usize = 100_000;
 
 /// A user of this box.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Eq, PartialEq, Serialize, Deserialize)]
 pub struct User {
     /// The stable id.
     pub id: UserId,
@@ -33,6 +35,13 @@ pub struct User {
     /// Keyed hashes of the user's cards, in order.
     #[serde(with = "card_bytes")]
     pub cards: Vec<CardKey>,
+}
+
+/// Without names and cards.
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "User({})", self.id)
+    }
 }
 
 impl User {

@@ -292,6 +292,26 @@ fn a_phone_logs_its_owner_in_at_the_panel_that_showed_the_code() {
         (Method::Phone, office.ann)
     );
 
+    // A phone that opened the page has more time than the code and its panel had.
+    let mut slow = office.begin(&offline(), Input::Phone);
+    let Step::Ask(question) = &slow.step else {
+        panic!("{:?}", slow.step)
+    };
+    let QuestionKind::ConfirmOnPhone(code) = question.kind.clone() else {
+        panic!("{question:?}")
+    };
+    office.given.clock.advance(Duration::from_secs(59));
+    let phones = &office.door.phones;
+    let claim = phones.claim(&code.token, office.given.clock.now()).unwrap();
+    for _ in 0..179 {
+        assert!(slow.session.tick(office.given.clock.now()).is_none());
+        office.given.clock.advance(Duration::from_secs(1));
+    }
+    let confirmed = phones.confirm(&claim.text, who, office.given.clock.now());
+    confirmed.unwrap();
+    let slow = slow.on(|session, now| session.tick(now).unwrap());
+    assert_eq!(slow.logged_in().identity.user, office.ann);
+
     let mut late = office.begin(&offline(), Input::Phone);
     office.given.clock.advance(Duration::from_secs(60));
     let step = late.session.tick(office.given.clock.now()).unwrap();

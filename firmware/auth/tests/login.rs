@@ -15,6 +15,7 @@ use given::office::{DAY, NEW_PIN, Office, bare_reader, known, offline, online, w
 use given::{card, card_key, user, user_id};
 use platen_auth::secret::Secret;
 use platen_auth::session::{Answer, CentreKnows, Input, Patience, Place, Presented};
+use platen_auth::tries::BOX_TRIES;
 use platen_auth::{Session, Step};
 use platen_model::{
     Clock, CredentialId, CredentialKind, Denied, Entry, Method, Record, Settings, Source,
@@ -190,7 +191,7 @@ fn a_card_that_wants_a_pin_lets_nobody_in_where_none_can_be_typed_or_a_wrong_one
     let bob = office.centre.user(2);
     office.centre.credential(bob, weaker(card(12), true, false));
     office.pull();
-    assert_eq!(office.tap(&bare_reader(), 11).denied(), Denied::WrongSecret);
+    assert_eq!(office.tap(&bare_reader(), 11).denied(), Denied::NoPad);
     let wrong = office
         .tap(&offline(), 11)
         .answer(Answer::Secret("1358".into()));
@@ -257,15 +258,66 @@ fn the_centres_word_counts_more_in_both_directions() {
     assert_eq!(old.denied(), Denied::WrongSecret);
 }
 
+/// Neither a copy that is too old nor a box that has not seen the person keeps out whom the centre
+/// lets in, by PIN as by password.
 #[test]
-fn a_pin_that_was_typed_with_a_login_name_is_judged_by_the_copy() {
-    let office = Office::new();
-    let begin = |pin: &str| {
-        let (login, secret) = ("u1".to_owned(), Some(Secret::from(pin)));
-        office.begin(&online(), Input::Login { login, secret })
+fn a_login_name_with_a_pin_is_asked_at_the_centre_and_the_limits_of_the_copy_do_not_count_then() {
+    let mut office = Office::new();
+    office.centre.settings(Settings {
+        seen_days: 7,
+        ..Settings::default()
+    });
+    office.pull();
+    let begin = |place: &Place| {
+        let (login, secret) = ("u1".to_owned(), Some(Secret::from("1357")));
+        office.begin(place, Input::Login { login, secret })
     };
-    assert_eq!(begin("1357").logged_in().method, Method::Pin);
-    assert_eq!(begin("1358").denied(), Denied::WrongSecret);
+    assert_eq!(begin(&offline()).denied(), Denied::NotSeenHere);
+    office.given.clock.advance(31 * DAY);
+    assert_eq!(begin(&offline()).denied(), Denied::CacheTooOld);
+    let asking = begin(&online());
+    let Step::AskCentre(ask) = &asking.step else {
+        panic!("{:?}", asking.step)
+    };
+    assert!(ask.who == Presented::Login("u1".to_owned()) && ask.method == Method::Pin);
+    assert_eq!(ask.secret.as_ref().unwrap().expose(), "1357");
+    let logged_in = asking.centre(Ok(known(office.ann, office.pin))).logged_in();
+    assert_eq!(
+        (logged_in.method, logged_in.identity.source),
+        (Method::Pin, Source::Online)
+    );
+    // Without its word they count again.
+    assert_eq!(begin(&online()).silence().denied(), Denied::CacheTooOld);
+}
+
+#[test]
+fn what_the_centre_has_locked_is_locked_here_when_the_link_goes() {
+    let office = Office::new();
+    let locked = office
+        .pad(&online(), "1", "1357")
+        .centre(Err(Denied::LockedOut));
+    let left = locked.session.locked_for(office.given.clock.now());
+    assert_eq!(left, Some(Duration::from_secs(15 * 60)));
+    assert_eq!(locked.denied(), Denied::LockedOut);
+    let alone = office.pad(&offline(), "1", "1357");
+    assert_eq!(alone.denied(), Denied::LockedOut);
+    office.given.clock.advance(Duration::from_secs(15 * 60));
+    office.pad(&offline(), "1", "1357").logged_in();
+}
+
+#[test]
+fn who_finds_too_many_before_them_is_told_so_and_is_not_locked() {
+    let office = Office::new();
+    for nobody in 100..100 + BOX_TRIES {
+        let wrong = office.pad(&offline(), &nobody.to_string(), "9753");
+        assert_eq!(wrong.denied(), Denied::WrongSecret);
+    }
+    let busy = office.pad(&offline(), "1", "1357");
+    assert_eq!(busy.session.locked_for(office.given.clock.now()), None);
+    assert_eq!(busy.denied(), Denied::Busy);
+    let code = office.begin(&offline(), Input::Code(card_key(5)));
+    assert_eq!(code.denied(), Denied::Busy);
+    office.web("u1", "1357").logged_in();
 }
 
 #[test]

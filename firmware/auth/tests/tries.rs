@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use given::Box;
 use platen_auth::Tries;
-use platen_auth::tries::{BOX_TRIES, BOX_TRY_EVERY, COUNTED_MAX, LOCK_MAX, Refused};
+use platen_auth::tries::{BOX_TRIES, BOX_TRY_EVERY, COUNTED_MAX, LOCK_MAX, Refused, Side};
 use platen_model::{Clock, CredentialId, ManualClock, Settings};
 use uuid::Uuid;
 
@@ -48,10 +48,14 @@ impl Door {
         &self.given.clock
     }
 
-    /// One wrong try: whether it was taken.
+    /// One wrong try at the panel: whether it was one too many.
     fn wrong(&self, number: u128) -> Result<bool, Refused> {
+        self.wrong_at(Side::Panel, number)
+    }
+
+    fn wrong_at(&self, side: Side, number: u128) -> Result<bool, Refused> {
         let now = self.clock().now();
-        self.tries().start(id(number), &self.settings, now)?;
+        self.tries().start(id(number), side, &self.settings, now)?;
         Ok(self
             .tries()
             .wrong(id(number), &self.settings, now)
@@ -97,9 +101,9 @@ fn point_3_each_lock_lasts_twice_as_long_as_the_one_before_until_the_right_secre
     let minutes: Vec<_> = (0..9).map(|_| lock().as_secs() / 60).collect();
     assert_eq!(minutes, [15, 30, 60, 120, 240, 480, 960, 1440, 1440]);
     door.tries()
-        .start(id(1), &door.settings, door.clock().now())
+        .start(id(1), Side::Panel, &door.settings, door.clock().now())
         .unwrap();
-    door.tries().right(id(1));
+    door.tries().right(id(1), Side::Panel);
     assert_eq!(lock(), 15 * MINUTE, "afresh");
 }
 
@@ -131,7 +135,9 @@ fn point_3_a_try_whose_answer_a_power_cut_swallowed_counts() {
     for _ in 0..5 {
         // Begun, compared, and then the plug is pulled before anything is said.
         let now = door.clock().now();
-        door.tries().start(id(1), &door.settings, now).unwrap();
+        door.tries()
+            .start(id(1), Side::Panel, &door.settings, now)
+            .unwrap();
         door = door.restarted(Duration::ZERO);
     }
     assert!(matches!(door.wrong(1), Err(Refused::Locked { .. })));
@@ -145,7 +151,7 @@ fn point_3_guesses_side_by_side_all_count() {
             let door = Arc::clone(&door);
             std::thread::spawn(move || {
                 door.tries()
-                    .start(id(1), &door.settings, door.clock().now())
+                    .start(id(1), Side::Panel, &door.settings, door.clock().now())
                     .is_ok()
             })
         })
@@ -185,7 +191,7 @@ fn point_3_ten_thousand_guesses_take_years_and_the_box_has_its_own_limit() {
     );
     let now = door.clock().now();
     assert!(
-        door.tries().start_unnamed(now).is_err(),
+        door.tries().start_unnamed(Side::Panel, now).is_err(),
         "codes count as well"
     );
     let door = door.restarted(Duration::from_secs(3600));
@@ -196,14 +202,41 @@ fn point_3_ten_thousand_guesses_take_years_and_the_box_has_its_own_limit() {
 }
 
 #[test]
+fn whoever_spends_the_pages_allowance_leaves_the_panel_its_own() {
+    let door = Door::new();
+    let all = usize::try_from(BOX_TRIES).unwrap();
+    let tried = (0..1000)
+        .filter(|number| door.wrong_at(Side::Web, *number).is_ok())
+        .count();
+    assert_eq!(tried, all);
+    let now = door.clock().now();
+    assert!(door.tries().start_unnamed(Side::Web, now).is_err());
+    let door = door.restarted(Duration::ZERO);
+    assert!(door.wrong_at(Side::Web, 1).is_err(), "also after a restart");
+    let tried = (2000..3000)
+        .filter(|number| door.wrong(*number).is_ok())
+        .count();
+    assert_eq!(tried, all, "the panel has all of its own");
+    // A credential is locked at both: its tries are counted together.
+    door.clock().advance(BOX_TRY_EVERY * BOX_TRIES);
+    for side in [Side::Web, Side::Panel, Side::Web, Side::Panel, Side::Web] {
+        door.wrong_at(side, 5000).unwrap();
+    }
+    let locked = door.wrong_at(Side::Panel, 5000);
+    assert!(matches!(locked, Err(Refused::Locked { .. })));
+}
+
+#[test]
 fn right_tries_cost_the_box_nothing() {
     let door = Door::new();
     for number in 0..200 {
         let now = door.clock().now();
-        door.tries().start(id(number), &door.settings, now).unwrap();
-        door.tries().right(id(number));
-        door.tries().start_unnamed(now).unwrap();
-        door.tries().right_unnamed();
+        door.tries()
+            .start(id(number), Side::Panel, &door.settings, now)
+            .unwrap();
+        door.tries().right(id(number), Side::Panel);
+        door.tries().start_unnamed(Side::Panel, now).unwrap();
+        door.tries().right_unnamed(Side::Panel);
     }
 }
 

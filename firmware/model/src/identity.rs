@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Who stands at the box, and how that is known.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{GroupId, OwnerKey, UserId};
@@ -58,7 +60,7 @@ impl Method {
 }
 
 /// A known person.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Identity {
     /// The stable id.
     pub user: UserId,
@@ -72,6 +74,17 @@ pub struct Identity {
     pub source: Source,
     /// Whether the credential waits for the centre's confirmation: worth less until then.
     pub provisional: bool,
+}
+
+/// Without the name.
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("user", &self.user)
+            .field("source", &self.source)
+            .field("provisional", &self.provisional)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why nobody was recognised.
@@ -101,4 +114,29 @@ pub enum Denied {
     Expired,
     /// The person did not answer in time, or gave up.
     GaveUp,
+    /// Too many logins at once, or too many wrong tries by whomever: nothing was compared, and in a
+    /// minute it may be.
+    Busy,
+    /// The card wants the PIN besides, which can't be typed there.
+    NoPad,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_shows_who_without_the_name() {
+        let identity = Identity {
+            user: UserId(uuid::Uuid::from_u128(7)),
+            name: "ann.example".to_owned(),
+            owner_keys: vec![OwnerKey([0xAB; 16])],
+            groups: Vec::new(),
+            source: Source::Local,
+            provisional: false,
+        };
+        let shown = format!("{identity:?}");
+        assert!(!shown.contains("ann"), "{shown}");
+        assert!(shown.contains("00000007"), "{shown}");
+    }
 }

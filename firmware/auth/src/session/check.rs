@@ -4,13 +4,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use platen_model::{CardKey, CredentialId, Denied, Moment, UserId};
 
 use super::Door;
 use crate::people::{BoundCard, Held, NewCard, StoredSecret};
 use crate::secret::{self, Secret};
-use crate::tries::Locked;
+use crate::tries::{Locked, Refused, Side};
 
 /// Work of a login, to be done off the executor.
 pub struct Check {
@@ -30,10 +31,13 @@ pub(super) enum Work {
         stored: Option<StoredSecret>,
         /// Tries are counted by it: the stored secret's, or one that stands in.
         counted: CredentialId,
+        side: Side,
         secret: Secret,
     },
     /// Find a code, which counts as a try.
-    FindCode(CardKey),
+    FindCode(CardKey, Side),
+    /// The centre says that it is locked: lock it here as well, for when the link goes.
+    Lock(CredentialId),
     UseCode(CredentialId),
     Bind(UserId, NewCard),
 }
@@ -50,7 +54,7 @@ impl fmt::Debug for Checked {
 pub(super) enum Found {
     Right,
     Wrong(Option<Locked>),
-    /// Not compared: locked, too many at once, or too old.
+    /// Nobody gets in: locked, too many at once, or too old.
     Refused(Denied),
     Code(Option<Box<Held>>),
     Used(bool),
@@ -74,7 +78,7 @@ impl Check {
             Work::Secret { .. } => door
                 .verifier
                 .run(|| do_work(&door, work, now))
-                .unwrap_or(Found::Refused(Denied::LockedOut)),
+                .unwrap_or(Found::Refused(Denied::Busy)),
             other => do_work(&door, other, now),
         })
     }
@@ -85,7 +89,7 @@ impl Check {
         let inner = Arc::clone(&door);
         let job = move || do_work(&inner, work, now);
         let found = door.verifier.run_off(job).await;
-        Checked(found.unwrap_or(Found::Refused(Denied::LockedOut)))
+        Checked(found.unwrap_or(Found::Refused(Denied::Busy)))
     }
 }
 
@@ -94,9 +98,16 @@ fn do_work(door: &Door, work: Work, now: Moment) -> Found {
         Work::Secret {
             stored,
             counted,
+            side,
             secret,
-        } => compare(door, stored.as_ref(), counted, &secret, now),
-        Work::FindCode(key) => find_code(door, key, now),
+        } => compare(door, stored.as_ref(), (counted, side), &secret, now),
+        Work::FindCode(key, side) => find_code(door, key, side, now),
+        Work::Lock(credential) => {
+            let minutes = door.people.settings().locked_minutes.max(1);
+            let left = Duration::from_secs(60) * minutes;
+            door.tries.lock_for(credential, left, now);
+            Found::Refused(Denied::LockedOut)
+        }
         Work::UseCode(code) => Found::Used(door.people.use_code(code, now)),
         Work::Bind(user, card) => Found::Bound(door.people.bind_card(user, card, now)),
     }
@@ -106,13 +117,13 @@ fn do_work(door: &Door, work: Work, now: Moment) -> Found {
 fn compare(
     door: &Door,
     stored: Option<&StoredSecret>,
-    counted: CredentialId,
+    (counted, side): (CredentialId, Side),
     secret: &Secret,
     now: Moment,
 ) -> Found {
     let settings = door.people.settings();
-    if door.tries.start(counted, &settings, now).is_err() {
-        return Found::Refused(Denied::LockedOut);
+    if let Err(refused) = door.tries.start(counted, side, &settings, now) {
+        return Found::Refused(reason(refused));
     }
     let hash = stored.map(|stored| stored.hash.as_str());
     let right = secret::verify(hash, secret).unwrap_or_else(|error| {
@@ -124,7 +135,7 @@ fn compare(
     if !right {
         return Found::Wrong(door.tries.wrong(counted, &settings, now));
     }
-    door.tries.right(counted);
+    door.tries.right(counted, side);
     let until = stored.and_then(|stored| stored.until_unix_ms);
     if until.is_some_and(|until| until < door.people.wall_unix_ms(now)) {
         return Found::Refused(Denied::Expired);
@@ -132,13 +143,21 @@ fn compare(
     Found::Right
 }
 
-fn find_code(door: &Door, key: CardKey, now: Moment) -> Found {
-    if door.tries.start_unnamed(now).is_err() {
-        return Found::Refused(Denied::LockedOut);
+/// What the person is told of a try that is not taken.
+fn reason(refused: Refused) -> Denied {
+    match refused {
+        Refused::Locked { .. } => Denied::LockedOut,
+        Refused::BoxBusy { .. } => Denied::Busy,
+    }
+}
+
+fn find_code(door: &Door, key: CardKey, side: Side, now: Moment) -> Found {
+    if let Err(refused) = door.tries.start_unnamed(side, now) {
+        return Found::Refused(reason(refused));
     }
     let held = door.people.by_code(key);
     if held.is_some() {
-        door.tries.right_unnamed();
+        door.tries.right_unnamed(side);
     }
     Found::Code(held.map(Box::new))
 }

@@ -14,6 +14,7 @@ use super::step::{
 use crate::people::{BoundCard, Held, NewCard, Person, SecretKind};
 use crate::phone::{PhoneId, PhoneState};
 use crate::secret::Secret;
+use crate::tries::Locked;
 
 /// What is waited for.
 pub(super) enum Stage {
@@ -23,6 +24,7 @@ pub(super) enum Stage {
     FindingCode,
     UsingCode,
     Binding,
+    Locking,
     AskingCentre,
     PullingPerson(CentreKnows),
     Over,
@@ -255,6 +257,7 @@ impl Flow {
         let work = Work::Secret {
             stored,
             counted,
+            side: self.place.side,
             secret,
         };
         self.verify(Stage::Comparing, work)
@@ -282,21 +285,45 @@ impl Flow {
         self.ask_centre(now)
     }
 
-    /// Notes what belongs into the journal.
+    /// Notes what belongs into the journal: it has happened, whether the login goes on or not.
     pub(super) fn note(&mut self, found: &Found) {
-        let Found::Wrong(Some(locked)) = found else {
-            return;
+        let entry = match found {
+            Found::Wrong(Some(locked)) => self.locked(*locked),
+            Found::Used(true) => self.code.map(|credential| Entry::CodeUsed { credential }),
+            Found::Bound(Some(bound)) => Some(Entry::CredentialBound {
+                credential: bound.credential.clone(),
+                method: self.method,
+                keys: bound.keys,
+            }),
+            _ => None,
         };
-        // A lock of nobody's name is nobody's news.
-        if let Some(person) = &self.person
-            && self.is_real(locked.credential)
-        {
-            self.entries.push(Entry::LockedOut {
-                user: person.id,
-                credential: locked.credential,
-                until_unix_ms: locked.until_unix_ms,
-            });
-        }
+        self.entries.extend(entry);
+    }
+
+    /// A lock of nobody's name is nobody's news.
+    fn locked(&self, locked: Locked) -> Option<Entry> {
+        let person = self.person.as_ref()?;
+        self.is_real(locked.credential).then(|| Entry::LockedOut {
+            user: person.id,
+            credential: locked.credential,
+            until_unix_ms: locked.until_unix_ms,
+        })
+    }
+
+    /// For how much longer what was typed is locked.
+    pub(super) fn locked_for(&self, now: Moment) -> Option<Duration> {
+        self.door.tries.locked(self.counted?, now)
+    }
+
+    pub(super) fn is_checking(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Comparing
+                | Stage::FindingCode
+                | Stage::UsingCode
+                | Stage::Binding
+                | Stage::Locking
+        )
     }
 
     fn is_real(&self, credential: CredentialId) -> bool {
@@ -309,7 +336,7 @@ impl Flow {
         self.method = Method::Code;
         self.secret = None;
         self.who = Some(Presented::Card { key, proved: false });
-        self.verify(Stage::FindingCode, Work::FindCode(key))
+        self.verify(Stage::FindingCode, Work::FindCode(key, self.place.side))
     }
 
     pub(super) fn found_code(&mut self, held: Held, now: Moment) -> Step {
@@ -325,9 +352,7 @@ impl Flow {
     }
 
     pub(super) fn used_code(&mut self, now: Moment) -> Step {
-        if let Some(credential) = self.code.take() {
-            self.entries.push(Entry::CodeUsed { credential });
-        }
+        self.code = None;
         self.proceed(now)
     }
 
@@ -359,7 +384,12 @@ impl Flow {
             Some(Err(Denied::UnknownCard)) if self.provisional && self.local.is_ok() => {
                 self.resolve(None, now)
             }
-            Some(Err(reason)) => self.not_known(reason, now),
+            Some(Err(reason)) => match self.counted {
+                Some(counted) if reason == Denied::LockedOut => {
+                    self.verify(Stage::Locking, Work::Lock(counted))
+                }
+                _ => self.not_known(reason, now),
+            },
             None => match self.local {
                 Err(reason) => self.not_known(reason, now),
                 Ok(()) => self.known_here(self.with_pin, now),
@@ -389,12 +419,12 @@ impl Flow {
         }
         if let (Some(counted), Err(Denied::WrongSecret)) = (self.counted, self.local) {
             // The centre has a newer secret than the copy, and it was right.
-            self.door.tries.right(counted);
+            self.door.tries.right(counted, self.place.side);
         }
         if self.method == Method::Code {
             self.code = Some(known.credential);
             if self.local.is_err() {
-                self.door.tries.right_unnamed();
+                self.door.tries.right_unnamed(self.place.side);
             }
         }
         self.person = Some(person);
@@ -410,7 +440,7 @@ impl Flow {
             return self.proceed(now);
         }
         if !self.place.pad {
-            return self.deny(Denied::WrongSecret);
+            return self.deny(Denied::NoPad);
         }
         self.method = Method::CardPin;
         self.ask(QuestionKind::Pin, now)
@@ -476,16 +506,11 @@ impl Flow {
 
     /// Who can't have the card is let in all the same: they proved who they are.
     pub(super) fn bound(&mut self, bound: Option<BoundCard>, now: Moment) -> Step {
-        let Some(BoundCard { credential, keys }) = bound else {
+        let Some(BoundCard { credential, .. }) = bound else {
             return self.let_in(false, now);
         };
         self.credential = Some(credential.id);
         self.provisional = true;
-        self.entries.push(Entry::CredentialBound {
-            credential,
-            method: self.method,
-            keys,
-        });
         self.let_in(true, now)
     }
 
@@ -508,7 +533,7 @@ impl Flow {
     fn show_phone_code(&mut self, now: Moment) -> Step {
         self.method = Method::Phone;
         let Ok(code) = self.door.phones.issue(&self.place.name, now) else {
-            return self.deny(Denied::LockedOut);
+            return self.deny(Denied::Busy);
         };
         let question = Question {
             until: code.until.min(self.ends),
@@ -521,10 +546,16 @@ impl Flow {
 
     /// What became of the code that is shown, if anything did.
     pub(super) fn phone(&mut self, now: Moment) -> Option<Step> {
-        let Stage::OnPhone(id, _) = self.stage else {
+        let Stage::OnPhone(id, question) = &mut self.stage else {
             return None;
         };
+        let id = *id;
         let phones = Arc::clone(&self.door.phones);
+        // Whoever opened the page has the time to log in there.
+        if let Some(until) = phones.until(id, now) {
+            question.until = until;
+            self.ends = self.ends.max(until);
+        }
         match phones.state(id, now) {
             PhoneState::Confirmed => {
                 let who = phones.take(id, now)?;

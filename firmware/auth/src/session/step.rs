@@ -9,6 +9,7 @@ use platen_model::{CardKey, CredentialId, Denied, Identity, Method, UserId};
 use super::check::Check;
 use crate::phone::PhoneCode;
 use crate::secret::Secret;
+use crate::tries::Side;
 
 /// Where somebody stands, and what can be asked there.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,6 +22,8 @@ pub struct Place {
     pub screen: bool,
     /// Whether the centre is to be asked: the link is up and no breaker is open.
     pub centre: bool,
+    /// By whose allowance wrong tries are counted.
+    pub side: Side,
 }
 
 /// How somebody begins.

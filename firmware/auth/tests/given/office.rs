@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Box, Centre, card_key};
 use platen_auth::secret::{Secret, hash};
 use platen_auth::session::{Answer, CentreKnows, Input, LoggedIn, Patience, Place};
+use platen_auth::tries::Side;
 use platen_auth::{Cache, Door, PhoneCodes, Session, Step, Tries, Verifier};
 use platen_model::{Clock, CredentialId, CredentialKind, Denied, UserId};
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -82,7 +83,11 @@ impl Office {
 
     pub(crate) fn web(&self, login: &str, secret: &str) -> Login<'_> {
         let (login, secret) = (login.to_owned(), Some(Secret::from(secret)));
-        self.begin(&offline(), Input::Login { login, secret })
+        let page = Place {
+            side: Side::Web,
+            ..offline()
+        };
+        self.begin(&page, Input::Login { login, secret })
     }
 }
 
@@ -155,6 +160,7 @@ pub(crate) fn offline() -> Place {
         pad: true,
         screen: true,
         centre: false,
+        side: Side::Panel,
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use platen_auth::tries::Side;
 use platen_auth::session::{Checked, LoggedIn, Place, QuestionKind};
 use platen_auth::{Session, Step};
 use platen_hal::{CardUid, Key, PanelSignal};
@@ -83,6 +84,7 @@ impl Door {
             pad: self.has_pad(),
             screen: true,
             centre: self.centre.is_up(),
+            side: Side::Panel,
         }
     }
 

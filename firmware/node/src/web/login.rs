@@ -5,6 +5,7 @@
 
 use platen_auth::secret::Secret;
 use platen_auth::session::{Answer as Reply, Input, LoggedIn, Place, Step};
+use platen_auth::tries::Side;
 use platen_auth::{Code, Session};
 use platen_ledger::Entry;
 use platen_model::{Chain, Denied};
@@ -12,6 +13,7 @@ use platen_net::PeerInfo;
 use platen_wire::form::Form;
 
 use super::answer::{Answer, Fault};
+use super::ground::Ground;
 use super::help::Topic;
 use super::pages::login::{Kind, Login, page};
 use super::route::{Web, ok};
@@ -85,10 +87,7 @@ impl Web {
                 match self.try_in(typed).await? {
                     Ok(logged_in) => {
                         self.gate.give_back(peer.addr.ip());
-                        let now = self.node.clock.now().elapsed;
-                        let cookie = self.sessions.open(logged_in, &visit.cookie, now);
-                        visit.cookie = cookie.map_err(|_| Fault::Box)?;
-                        visit.cookie_is_new = true;
+                        self.begin(visit, logged_in)?;
                         let place = claim.map(|claim| format!("/phone?claim={claim}"));
                         return Ok(Answer::See(place.unwrap_or_else(|| "/jobs".to_owned())));
                     }
@@ -100,6 +99,18 @@ impl Web {
             }
         };
         Ok(self.refused(visit, form, claim, &denied))
+    }
+
+    /// Begins the session of somebody who was let in.
+    fn begin(&self, visit: &mut Visit, login: LoggedIn) -> Result<(), Fault> {
+        let now = self.node.clock.now();
+        let ground = Ground::of(&*self.node.door.people, &login, now);
+        let cookie = self
+            .sessions
+            .open(login, ground, &visit.cookie, now.elapsed);
+        visit.cookie = cookie.map_err(|_| Fault::Box)?;
+        visit.cookie_is_new = true;
+        Ok(())
     }
 
     fn refused(&self, visit: &Visit, form: &Form, claim: Option<&str>, text: &str) -> Answer {
@@ -121,6 +132,7 @@ impl Web {
             pad: true,
             screen: false,
             centre: self.node.door.centre.is_up(),
+            side: Side::Web,
         };
         let now = || self.node.clock.now();
         let (input, then) = self.input(typed);
@@ -231,7 +243,7 @@ pub(super) fn refusal(language: Language, denied: Denied, locked_minutes: u32) -
         Denied::CacheTooOld => Word::CacheTooOld,
         Denied::NotSeenHere => Word::NotSeenHere,
         Denied::Expired => Word::Expired,
-        Denied::GaveUp => Word::TooBusy,
+        Denied::GaveUp | Denied::Busy => Word::TooBusy,
         _ => Word::WrongSecret,
     };
     say(language, word).to_owned()

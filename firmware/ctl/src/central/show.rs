@@ -6,7 +6,7 @@ use std::io::Write as _;
 use platen_model::utc;
 use serde_json::Value;
 
-use crate::show::json;
+use crate::show::{json, printable};
 
 /// How an answer that is no list is shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -269,11 +269,11 @@ fn cell(item: &Value, column: &Column) -> String {
     }
 }
 
-/// A value as a word: control characters, which could move a terminal's cursor, are left out.
+/// A value as a word, [`printable`].
 fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.chars().filter(|c| !c.is_control()).collect(),
+        Value::String(text) => printable(text),
         Value::Bool(yes) => (if *yes { "yes" } else { "no" }).to_owned(),
         Value::Number(number) => number.to_string(),
         Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the rules look at, handed in.
 
-use platen_model::{GroupRecord, Identity, Job, Method, Moment, Prices, PrinterName};
+use std::fmt;
+
+use platen_model::{GroupRecord, Identity, Job, Method, Moment, Prices, PrinterName, RuleId};
 
 use crate::quota::Balance;
 use crate::rule::SiteRules;
@@ -12,7 +14,7 @@ const DAY_MINUTES: i64 = 24 * 60;
 static NO_RULES: SiteRules = SiteRules::NONE;
 
 /// Everything that a decision depends on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Facts<'a> {
     /// Who wants the job.
     pub identity: &'a Identity,
@@ -26,8 +28,8 @@ pub struct Facts<'a> {
     pub printer: &'a PrinterFacts,
     /// The time where the box stands; `None` while its clock is not trusted.
     pub now: Option<LocalTime>,
-    /// Whether somebody agreed to the job already: no rule holds it any more.
-    pub approved: bool,
+    /// Rules for which somebody agreed to the job as it is: these do not hold it any more.
+    pub approved: &'a [RuleId],
     /// Whether a rule brought the job to this printer: no rule redirects it once more.
     pub redirected: bool,
     /// The site's rules.
@@ -36,6 +38,18 @@ pub struct Facts<'a> {
     pub prices: &'a [Prices],
     /// What is left of the quotas; those that do not cover the person are passed over.
     pub balances: &'a [Balance],
+}
+
+/// Without people, documents and rules, which have names.
+impl fmt::Debug for Facts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Facts")
+            .field("user", &self.identity.user)
+            .field("method", &self.method)
+            .field("job", &self.job.id)
+            .field("now", &self.now)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Facts<'a> {
@@ -49,7 +63,7 @@ impl<'a> Facts<'a> {
             job,
             printer,
             now: None,
-            approved: false,
+            approved: &[],
             redirected: false,
             rules: &NO_RULES,
             prices: &[],

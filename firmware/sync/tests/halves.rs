@@ -116,6 +116,75 @@ fn a_box_that_was_put_back_goes_on_beside_its_past() {
     assert_eq!(books.known.len(), 1_500 + 201);
 }
 
+/// The same journal where the record of `sequence` is damaged.
+fn damaged(mut journal: Vec<SentEntry>, sequence: u64) -> Vec<SentEntry> {
+    for entry in &mut journal {
+        if entry.link.sequence == sequence {
+            (entry.link.hash, entry.entry) = (Hash::default(), Vec::new());
+        }
+    }
+    journal
+}
+
+#[test]
+fn a_record_that_is_damaged_after_it_was_sent_may_be_sent_again() {
+    for sequence in [1, 5, 499, 500, 501, 600] {
+        let mut books = NodeBooks::default();
+        let whole = journal(600, u64::MAX, 0);
+        talk(&mut Outbox::resume(Link::default()), &whole, &mut books);
+        let now = damaged(whole, sequence);
+        let mut outbox = Outbox::resume(Link::default());
+        let (heard, _) = talk(&mut outbox, &now, &mut books);
+        let restored = |heard: &Heard| matches!(heard, Heard::Restored { .. });
+        // What the last one was nobody here knows any more.
+        assert_eq!(heard.iter().any(restored), sequence == 600, "{sequence}");
+        assert_eq!((books.branches.len(), outbox.acked().sequence), (1, 600));
+    }
+}
+
+#[test]
+fn a_box_that_was_put_back_and_has_damage_where_its_ways_part_goes_on_beside_its_past() {
+    for sequence in [300, 301, 500, 501] {
+        let mut books = NodeBooks::default();
+        let past = journal(600, u64::MAX, 0);
+        talk(&mut Outbox::resume(Link::default()), &past, &mut books);
+        let now = damaged(journal(650, 301, 9), sequence);
+        let mut outbox = Outbox::resume(Link::default());
+        talk(&mut outbox, &now, &mut books);
+        let head = now.last().map(|entry| entry.link);
+        assert_eq!(Some(outbox.acked()), head, "damaged: {sequence}");
+        assert_eq!(books.branches.last().map(|branch| branch.head), head);
+    }
+}
+
+#[test]
+fn a_restored_box_that_lost_its_cursor_is_told_of_its_own_branch() {
+    let mut books = NodeBooks::default();
+    let past = journal(30, u64::MAX, 0);
+    talk(&mut Outbox::resume(Link::default()), &past, &mut books);
+    let now = journal(40, 21, 9);
+    talk(&mut Outbox::resume(past[19].link), &now, &mut books);
+    assert_eq!(books.branches.len(), 2);
+    for cursor in [Link::default(), now[9].link] {
+        let (heard, turns) = talk(&mut Outbox::resume(cursor), &now, &mut books);
+        assert_eq!((heard, turns), (vec![Heard::Kept(now[39].link)], 1));
+        // Also before it sends anything.
+        let greeting = Push {
+            version: platen_sync::message::VERSION,
+            at: AT,
+            after: cursor,
+            entries: Vec::new(),
+            head: 40,
+            jobs: Vec::new(),
+            wants: Vec::new(),
+            leases_upto: 0,
+            generation: 0,
+        };
+        let verdict = receive(&books, &greeting).map(|receipt| receipt.verdict);
+        assert_eq!(verdict, Ok(Verdict::Kept(now[39].link)));
+    }
+}
+
 #[test]
 fn a_restored_box_that_has_nothing_new_is_told_so() {
     let (past, now) = (journal(1_500, 9_999, 1), journal(1_200, 9_999, 1));

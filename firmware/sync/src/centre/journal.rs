@@ -90,25 +90,15 @@ pub fn receive<'a>(books: &NodeBooks, push: &'a Push) -> Result<Receipt<'a>, Jou
             verdict: Verdict::SendAfter(newest.head),
         });
     };
-    let is_known = |entry: &&SentEntry| books.known.contains_key(&key(entry.link));
-    let replayed = push.entries.iter().take_while(is_known).count();
-    let (known, to_keep) = push.entries.split_at(replayed);
-    if let Some(entry) = to_keep.iter().find(is_known) {
-        return Err(JournalFault::NotAChain(entry.link.sequence));
-    }
-    let tip = known.last().map_or(push.after, |entry| entry.link);
-    let here = known
-        .last()
-        .map_or(Some(after), |entry| books.place(entry.link));
-    // Genesis stands on the first branch, which there may be none of yet.
-    let here = here.unwrap_or(FIRST);
+    let (tip, here, to_keep) = books.split(push, after)?;
+    let replayed = push.entries.len().saturating_sub(to_keep.len());
     let Some(last) = to_keep.last() else {
         return Ok(Receipt {
             to_keep,
             replayed,
             branch: here,
             fork: None,
-            verdict: Verdict::Kept(here.head),
+            verdict: Verdict::Kept(books.way_on(tip, here)),
         });
     };
     let (mut branch, fork) = match here.head == tip {
@@ -148,6 +138,57 @@ impl NodeBooks {
         branches.find(|branch| branch.number == *number).copied()
     }
 
+    /// The last entry of a push that is kept already, its branch, and the entries to keep.
+    fn split<'a>(
+        &self,
+        push: &'a Push,
+        after: Branch,
+    ) -> Result<(Link, Branch, &'a [SentEntry]), JournalFault> {
+        let is_known = |entry: &SentEntry| self.known.contains_key(&key(entry.link));
+        let mut entries = push.entries.iter();
+        // One that is damaged on the box by now may be here as it was: what comes behind it tells.
+        let replayed = entries.rposition(is_known).map_or(0, |last| last + 1);
+        let (known, to_keep) = push.entries.split_at(replayed);
+        let mut strange = known
+            .iter()
+            .filter(|entry| !is_known(entry) && !is_lost(entry));
+        if strange.next().is_some() {
+            let sequence = known.last().map_or(0, |entry| entry.link.sequence);
+            return Err(JournalFault::NotAChain(sequence));
+        }
+        let Some(last) = known.last() else {
+            return Ok((push.after, after, self.news_of(after, push.after, to_keep)));
+        };
+        // Genesis stands on the first branch, which there may be none of yet.
+        let here = self.place(last.link).unwrap_or(FIRST);
+        Ok((last.link, here, self.news_of(here, last.link, to_keep)))
+    }
+
+    /// Where all entries behind `tip` are damaged on the box, and the branch goes on there, they are no
+    /// news: nothing behind them tells yet that the box went another way.
+    fn news_of<'a>(&self, here: Branch, tip: Link, entries: &'a [SentEntry]) -> &'a [SentEntry] {
+        let last = entries.last().map_or(0, |entry| entry.link.sequence);
+        let goes_on = here.head.sequence >= last && here.head != tip;
+        match goes_on && entries.iter().all(is_lost) {
+            true => &[],
+            false => entries,
+        }
+    }
+
+    /// How far the centre has what follows `tip` on its branch `here`: to the end of the newest branch
+    /// that may come after it, for a box that was put back goes on there and not where it was.
+    fn way_on(&self, tip: Link, here: Branch) -> Link {
+        if here.head == tip {
+            return tip;
+        }
+        let later = self
+            .branches
+            .iter()
+            .filter(|branch| branch.number > here.number && branch.base.sequence >= tip.sequence);
+        let newest = later.max_by_key(|branch| branch.number);
+        newest.map_or(here.head, |branch| branch.head)
+    }
+
     fn fork(
         &self,
         base: Link,
@@ -163,6 +204,11 @@ impl NodeBooks {
         let fork = Fork { base, first };
         Ok((Branch { number, base, head }, Some(fork)))
     }
+}
+
+/// A damaged record of the box.
+fn is_lost(entry: &SentEntry) -> bool {
+    entry.entry.is_empty() && entry.link.hash.0 == [0; 32]
 }
 
 fn key(link: Link) -> (u64, [u8; 32]) {

@@ -80,6 +80,9 @@ pub(crate) fn assemble(
         lights(&board, Arc::clone(&lamps))?,
     ));
     let centre = Arc::new(open_centre(&config, &state, &clock, &panel)?);
+    let link = Arc::downgrade(&centre);
+    let stands = move || link.upgrade().is_some_and(|centre| centre.is_online());
+    state.people.watch_link(stands);
     let counter = Counter::start(state.spool.clone()).map_err(StartError::Spawn)?;
     let targets = start_printers(&config, ports, &state, &counter, &panel, executor)?;
     let releases = Arc::new(Releases::new(

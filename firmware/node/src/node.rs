@@ -113,6 +113,7 @@ impl Node {
         let canceled = self
             .whatever_the_client_does(async move {
                 node.spool.cancel(number, reason).await?;
+                node.releases.judge().approvals.forget(job.id);
                 let entry = Entry::Canceled {
                     job: job.id,
                     number,

@@ -3,7 +3,7 @@
 //! on a box of a site, the box's own users on one of none. A box may join a site while it runs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use platen_auth::people::{BoundCard, NewCard, SecretKind, StoredSecret};
 use platen_auth::{Cache, Directory, Held, People, Person, Terms};
@@ -21,6 +21,8 @@ pub(crate) struct Residents {
     /// Whether the box is part of a site, also one that has sent no page yet or has revoked the box:
     /// the box's own users are nobody then.
     members: AtomicBool,
+    /// Whether the link to the centre stands.
+    link: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
     /// What the copy's terms came to when they were last read.
     read: Mutex<Option<(Arc<Terms>, Arc<SiteTerms>)>>,
 }
@@ -31,6 +33,7 @@ impl Residents {
             directory,
             cache,
             members: AtomicBool::default(),
+            link: OnceLock::new(),
             read: Mutex::default(),
         }
     }
@@ -40,7 +43,15 @@ impl Residents {
         self.members.store(members, Ordering::Release);
     }
 
-    fn are_members(&self) -> bool {
+    /// Names whoever knows whether the link to the centre stands; until then it does not. Once.
+    pub(crate) fn watch_link(&self, stands: impl Fn() -> bool + Send + Sync + 'static) {
+        if self.link.set(Box::new(stands)).is_err() {
+            log::error!("the link is watched already");
+        }
+    }
+
+    /// Whether the box is part of a site: only then does anybody have a PIN, a password or a code.
+    pub(crate) fn are_members(&self) -> bool {
         self.members.load(Ordering::Acquire) || self.cache.site().is_some()
     }
 
@@ -63,7 +74,9 @@ impl Site for Residents {
         }
         let (rules, faults) = SiteRules::read(&terms.rules);
         for (rule, error) in faults {
-            log::warn!(rule:%, err:% = error; "a rule is of a later version and is passed over");
+            // What is wrong quotes the rule, which may name somebody.
+            let (line, column) = (error.line, error.column);
+            log::warn!(rule:%, line, column; "a rule is of a later version and is passed over");
         }
         let known = Arc::new(SiteTerms {
             groups: terms.groups.clone(),
@@ -76,15 +89,23 @@ impl Site for Residents {
         known
     }
 
+    fn has_terms(&self) -> bool {
+        !self.are_members() || self.cache.serves()
+    }
+
+    fn source(&self) -> Source {
+        match (self.are_members(), self.link.get()) {
+            (false, _) => Source::Local,
+            (true, Some(stands)) if stands() => Source::Online,
+            (true, _) => Source::Cached { age_s: 0 },
+        }
+    }
+
     fn owner_of(&self, job: &Job) -> Option<Identity> {
         let people = self.now();
         let by_alias = || people.person(self.cache.owner(job.owner.key)?);
         let person = people.by_login(&job.owner.name).or_else(by_alias)?;
-        let source = match self.are_members() {
-            true => Source::Cached { age_s: 0 },
-            false => Source::Local,
-        };
-        person.active.then(|| person.identity(source, false))
+        person.active.then(|| person.identity(self.source(), false))
     }
 }
 

@@ -131,7 +131,7 @@ impl Asking<'_> {
 
     /// Asks one rule; `Some` when it ends the asking.
     fn rule(&mut self, rule: &SiteRule) -> Option<End> {
-        let unknown = match rule.rule.fits(self.facts, &self.work, self.list) {
+        let unknown = match rule.rule.fits(rule.id, self.facts, &self.work, self.list) {
             Fit::Yes => None,
             Fit::No(part) => {
                 self.tell(rule, Answer::Passed, &format!("does not fit: {part}"));

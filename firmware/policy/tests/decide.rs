@@ -181,10 +181,16 @@ fn a_job_is_held_until_somebody_agreed() {
     let rule = RuleId(id(101));
     assert_eq!(decide(&facts).decision, Decision::Hold { rule });
     let approved = Facts {
-        approved: true,
+        approved: &[rule],
         ..facts
     };
     assert!(is_allowed(&decide(&approved)));
+    let elsewhere = Facts {
+        approved: &[RuleId(id(102))],
+        ..facts
+    };
+    let held = decide(&elsewhere).decision;
+    assert_eq!(held, Decision::Hold { rule }, "another rule was meant");
 }
 
 #[test]

@@ -190,6 +190,11 @@ impl Centre {
             cache_age_s: standing
                 .age
                 .filter(|_| site.is_some())
+    /// Whether the centre answered last.
+    pub(crate) fn is_online(&self) -> bool {
+        self.standing.facts().state == CentreState::Online
+    }
+
                 .map(|age| age.as_secs()),
             revision: standing.serving.revision,
             latest: facts.latest.max(standing.serving.revision),

@@ -8,7 +8,7 @@ use hyper::StatusCode;
 use platen_auth::people::People as _;
 use platen_ledger::Entry;
 use platen_model::local::{Explained, ExplainedVerdict};
-use platen_model::{Decision, Identity, Job, JobNumber, Method, PrinterName, Source};
+use platen_model::{Decision, Identity, Job, JobNumber, Method, PrinterName};
 use platen_policy::Explanation;
 use platen_wire::form::Form;
 
@@ -88,7 +88,7 @@ fn person(node: &Node, job: &Job, login: Option<&str>) -> Result<(Identity, bool
         let person = person.ok_or_else(|| {
             Refusal::not_found(format!("nobody here has the login name '{login}'"))
         })?;
-        return Ok((person.identity(Source::Local, false), true));
+        return Ok((person.identity(judge.site.source(), false), true));
     }
     let owner = judge.site.owner_of(job);
     let is_known = owner.is_some();

@@ -119,7 +119,13 @@ pub(super) fn denied(
 ) -> (PanelSignal, Option<&'static str>) {
     let (signal, en, zh) = match reason {
         Denied::UnknownCard => return (PanelSignal::UnknownCard, None),
-        Denied::UserDisabled => return (PanelSignal::Refused, None),
+        // The signal's own sentence is about cards.
+        Denied::UserDisabled if method == Method::Card => return (PanelSignal::Refused, None),
+        Denied::UserDisabled => (
+            PanelSignal::Refused,
+            "You can't log in at present. Ask your administrator.",
+            "您目前无法登录，请联系管理员。",
+        ),
         Denied::WeakCard => (
             PanelSignal::Refused,
             "This card can't prove that it is genuine, which is asked here. Ask your administrator.",
@@ -167,8 +173,8 @@ pub(super) fn denied(
         ),
         _ => (
             PanelSignal::Idle,
-            "Nothing was typed in time. Begin again when you like.",
-            "操作超时，请重新开始。",
+            "You stopped, or nothing was typed in time. Begin again when you like.",
+            "已取消或操作超时，请重新开始。",
         ),
     };
     (signal, Some(pick(language, en, zh)))
@@ -205,3 +211,4 @@ mod tests {
         }
     }
 }
+            Denied::UserDisabled,

@@ -124,13 +124,17 @@ impl Panel {
     }
 
     /// "2 wait: quota used up." in the panel's language.
-    pub(crate) fn waits_words(&self, jobs: usize, reason: Reason) -> String {
-        reasons::waits(self.language, jobs, reason)
+    pub(crate) fn waits_words(&self, jobs: usize, reason: Reason, is_away: bool) -> String {
+        reasons::waits(self.language, jobs, reason, is_away)
     }
 
     /// Why nothing is printed and what to do, in the panel's language.
-    pub(crate) fn nothing_printed_words(&self, reason: Reason) -> Option<&'static str> {
-        reasons::nothing_printed(self.language, reason)
+    pub(crate) fn nothing_printed_words(
+        &self,
+        reason: Reason,
+        is_away: bool,
+    ) -> Option<&'static str> {
+        reasons::nothing_printed(self.language, reason, is_away)
     }
 
     /// What is wrong with the printer, in the panel's language.

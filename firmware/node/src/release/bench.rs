@@ -2,6 +2,7 @@
 //! What the tests of the release pipeline start from: spool, journal, purse and one printer that is a
 //! closure for each step; and a site of which everything can be said.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use platen_hal::{PortError, PortReport, PortSession, PortStatus, PrinterPort, Se
 use platen_ledger::{Entry, Ledger, Outcome, Purse};
 use platen_model::{
     Certainty, Clock, Identity, Job, JobNumber, JobOptions, JobState, JobStateReason, ManualClock,
-    PageCount, PrinterName, Sides,
+    PageCount, PrinterName, Sides, Source,
 };
 use platen_spool::{NewJob, Spool, SpoolLimits};
 use platen_store::{Database, Disk, Keys, SimDisk};
@@ -31,13 +32,17 @@ use crate::panel::Panel;
 pub(crate) struct Said {
     pub(crate) terms: Mutex<Arc<SiteTerms>>,
     pub(crate) owner: Mutex<Option<Identity>>,
+    /// Whether the centre can't be reached.
+    pub(crate) away: AtomicBool,
+    /// Whether the site has told nothing yet.
+    pub(crate) silent: AtomicBool,
 }
 
 impl Said {
     pub(crate) fn new(terms: SiteTerms) -> Arc<Self> {
         Arc::new(Self {
             terms: Mutex::new(Arc::new(terms)),
-            owner: Mutex::default(),
+            ..Self::default()
         })
     }
 }
@@ -45,6 +50,17 @@ impl Said {
 impl Site for Said {
     fn terms(&self) -> Arc<SiteTerms> {
         Arc::clone(&self.terms.lock().unwrap())
+    }
+
+    fn has_terms(&self) -> bool {
+        !self.silent.load(Ordering::Relaxed)
+    }
+
+    fn source(&self) -> Source {
+        match self.away.load(Ordering::Relaxed) {
+            true => Source::Cached { age_s: 60 },
+            false => Source::Online,
+        }
     }
 
     fn owner_of(&self, _job: &Job) -> Option<Identity> {

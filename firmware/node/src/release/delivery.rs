@@ -2,18 +2,21 @@
 //! One job on its way: the release ticket, the bytes, and the end of it in the journal. Called by
 //! the printer's thread once the way to the printer is open.
 
+use std::cell::Cell;
 use std::io::Read;
 
 use platen_hal::{
     Confirmation, PanelSignal, PortError, PortReport, PortSession, PortStatus, PrinterPort, Sending,
 };
 use platen_ledger::{Entry, LedgerError, Outcome};
-use platen_model::{Chain, Evidence, Job, JobState, JobStateReason, PageCount, PrinterName};
+use platen_model::{
+    Certainty, Chain, Evidence, Job, JobState, JobStateReason, PageCount, PrinterName,
+};
 use platen_spool::SpoolError;
 use thiserror::Error;
 
 use super::envelope::Envelope;
-use super::judge::{Grant, count_as_printed};
+use super::judge::{Grant, count_as_printed, part_of, with_impressions};
 use super::target::Target;
 use super::worker::Workshop;
 
@@ -46,10 +49,18 @@ pub(super) struct Release<'a> {
     pub(super) envelope: &'a Envelope,
     /// What the port is told before the first byte.
     pub(super) sending: &'a Sending,
+    /// Whether its owner released it by a tap.
+    pub(super) is_tapped: bool,
     /// Which attempt at this job, from 1; 0 until the ticket is written.
     pub(super) attempt: u32,
     /// Whether the ticket is in the journal; without it only where the site lets jobs print so.
     pub(super) recorded: bool,
+    /// Bytes of the document that the printer took, over all sendings.
+    pub(super) handed: Cell<u64>,
+    /// What that comes to at the end.
+    pub(super) whole: u64,
+    /// Whether the job is over, and not only this try.
+    pub(super) has_ended: Cell<bool>,
 }
 
 impl Release<'_> {
@@ -63,6 +74,7 @@ impl Release<'_> {
             true => 1,
             false => self.envelope.sendings,
         };
+        self.whole = self.job.octets.saturating_mul(sendings.into());
         let body = self.shop.spool.body(self.job.number)?;
         self.write_ticket()?;
         let mut total = self.send(body, first)?;
@@ -92,7 +104,11 @@ impl Release<'_> {
                 None | Some([]) => break,
                 // Not behind the last piece: the printer has the whole job then, and prints it.
                 Some(_) if self.target.is_canceled() => return Err(ReleaseError::Canceled),
-                Some(bytes) => session.send(bytes)?,
+                Some(bytes) => {
+                    session.send(bytes)?;
+                    let length = u64::try_from(length).unwrap_or(u64::MAX);
+                    self.handed.set(self.handed.get().saturating_add(length));
+                }
             }
         }
         if !closing.is_empty() {
@@ -150,9 +166,9 @@ impl Release<'_> {
         let count = count_as_printed(counted, self.job, self.grant);
         let impressions = report.impressions.or(count.impressions).unwrap_or(0);
         self.compare(report, count.impressions);
-        let printed = PageCount {
-            impressions: report.impressions.or(count.impressions),
-            ..count.clone()
+        let printed = match report.impressions {
+            Some(confirmed) => with_impressions(count.clone(), confirmed),
+            None => count.clone(),
         };
         let (shares, cost) = self.shop.judge.bill(self.grant, &self.printer(), &printed);
         let settled = self.append_end(Entry::Settled {
@@ -219,7 +235,7 @@ impl Release<'_> {
             }
             ReleaseError::Ledger(_) => {
                 log::error!(job:% = number, err:% = Chain(&error); "release refused: the journal takes nothing");
-                self.shop.wait_again(self.job);
+                self.shop.wait_again(self.job, self.is_tapped);
                 let words = self.shop.panel.journal_words();
                 let panel = &self.shop.panel;
                 panel.show(PanelSignal::PrinterError, Some(words));
@@ -254,17 +270,54 @@ impl Release<'_> {
             .show(PanelSignal::PrinterError, Some(&words));
     }
 
+    /// Ends a job that was deleted on its way. Pages come out of what the printer took already: that part
+    /// of it is charged, as nobody confirms what became of it.
     pub(super) fn cancel(&self) {
-        self.append_end(if self.attempt > 0 {
-            self.ended_entry(Outcome::Canceled)
-        } else {
-            Entry::Canceled {
-                job: self.job.id,
-                number: self.job.number,
-                user: None,
-            }
-        });
-        self.end(JobState::Canceled, JobStateReason::JobCanceledByUser, 0);
+        let part = (self.handed.get(), self.whole);
+        let mut entry = self.ended_entry(Outcome::Canceled);
+        let (mut spent, mut out) = (Vec::new(), 0);
+        if part.0 > 0
+            && let Entry::Settled {
+                count,
+                octets,
+                charged,
+                shares,
+                cost,
+                ..
+            } = &mut entry
+        {
+            let printed = self.printed_part(part);
+            out = printed.impressions.unwrap_or(0);
+            (spent, *cost) = self
+                .shop
+                .judge
+                .bill_part(self.grant, &self.printer(), &printed, part);
+            shares.clone_from(&spent);
+            (*count, *octets, *charged) = (Some(printed), part.0, true);
+        }
+        if self.append_end(entry) || !self.recorded {
+            self.shop.judge.purse.settle(self.job.id, &spent);
+        }
+        self.end(JobState::Canceled, JobStateReason::JobCanceledByUser, out);
+    }
+
+    /// What a job comes to of which so many bytes are out.
+    fn printed_part(&self, (part, whole): (u64, u64)) -> PageCount {
+        let counted = self.shop.counter.count(self.job);
+        let count = count_as_printed(counted, self.job, self.grant);
+        let Some(impressions) = count.impressions else {
+            return count;
+        };
+        let out = part_of(impressions.into(), part, whole);
+        let out = u32::try_from(out).unwrap_or(impressions);
+        let certainty = match part < whole && count.certainty == Certainty::Exact {
+            true => Certainty::Estimated,
+            false => count.certainty,
+        };
+        PageCount {
+            certainty,
+            ..with_impressions(count, out)
+        }
     }
 
     fn give_up(&self) {
@@ -318,6 +371,7 @@ impl Release<'_> {
     }
 
     fn end(&self, state: JobState, reason: JobStateReason, impressions: u32) {
+        self.has_ended.set(true);
         self.shop.attempts().remove(&self.job.id);
         self.shop.judge.approvals.forget(self.job.id);
         let (spool, number) = (self.shop.spool.clone(), self.job.number);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use platen_ledger::{Cost, Purse, ReserveError};
 use platen_model::{
     Clock, ColorMode, Covers, Decision, Identity, Job, JobId, JobOptions, Method, OwnerKey,
-    PageCount, PrinterName, Reason, Share, Source, Step, UserId,
+    PageCount, PrinterName, Reason, Share, Sides, Source, Step, UserId,
 };
 use platen_policy::{
     Balance, Explanation, Facts, LocalTime, PrinterFacts, Room, Work, amount, cost_of_count,
@@ -105,7 +105,7 @@ impl Judge {
                 Decision::Redirect { printer } => Verdict::Elsewhere(printer),
                 Decision::Hold { rule } => {
                     let now = self.clock.now().unix_ms;
-                    self.approvals.ask(case.job.id, rule, now);
+                    self.approvals.ask(case.job, rule, now);
                     Verdict::Waits(Reason::NeedsApproval)
                 }
                 Decision::Deny(reason) => Verdict::Waits(reason),
@@ -123,6 +123,13 @@ impl Judge {
     /// Decides on a push job, whose owner does not stand at the box: a name of the directory is
     /// taken for the person, and counts as a login with a password.
     pub(crate) fn judge_push(&self, job: &Job, printer: &PrinterFacts) -> Judged {
+        if !self.site.has_terms() {
+            log::warn!(job:% = job.number; "the site's rules have not come yet: push jobs wait for their owners");
+            return Judged {
+                verdict: Verdict::Waits(Reason::NoPermission),
+                says: Vec::new(),
+            };
+        }
         let owner = self.site.owner_of(job);
         let is_known = owner.is_some();
         let identity = owner.unwrap_or_else(|| nobody(job.owner.key));
@@ -155,6 +162,7 @@ impl Judge {
 
     fn explain_by(&self, terms: &SiteTerms, case: Case<'_>) -> Explanation {
         let balances = self.balances(terms, case.identity);
+        let approved = self.approvals.given(case.job);
         platen_policy::explain(&Facts {
             identity: case.identity,
             method: case.method,
@@ -162,7 +170,7 @@ impl Judge {
             job: case.job,
             printer: case.printer,
             now: LocalTime::at(self.clock.now(), self.utc_offset_minutes),
-            approved: self.approvals.is_given(case.job.id),
+            approved: &approved,
             redirected: case.redirected,
             rules: &terms.rules,
             prices: &terms.prices,
@@ -184,6 +192,24 @@ impl Judge {
         covering.map(balance).collect()
     }
 
+    /// What a job takes that ended half-way, and what that part costs: of what was set aside for it as much
+    /// as was handed over (`part` bytes of `whole`).
+    pub(crate) fn bill_part(
+        &self,
+        grant: &Grant,
+        printer: &PrinterName,
+        printed: &PageCount,
+        (part, whole): (u64, u64),
+    ) -> (Vec<Share>, Option<Cost>) {
+        let cost = cost_of_count(&self.terms().prices, printer, grant.color, printed);
+        let spent = |quota| {
+            let own = grant.shares.iter().filter(|share| share.quota == quota);
+            let set_aside = own.fold(0_u64, |sum, share| sum.saturating_add(share.amount));
+            Some(part_of(set_aside, part, whole))
+        };
+        (platen_policy::settle(&grant.shares, spent), cost)
+    }
+
     /// What a printed job takes of its quotas and what it costs, by what it came to.
     pub(crate) fn bill(
         &self,
@@ -200,6 +226,11 @@ impl Judge {
             amount(quota.unit, impressions, cost, is_priced)
         };
         (platen_policy::settle(&grant.shares, spent), cost)
+    }
+
+    /// Whether the centre can't be reached: more of a quota may be there.
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(self.site.source(), Source::Cached { .. })
     }
 
     fn refuses_unknown(&self) -> bool {
@@ -261,6 +292,36 @@ pub(super) fn count_as_printed(counted: PageCount, job: &Job, grant: &Grant) -> 
         evidence,
         ..again
     }
+}
+
+/// What a job came to of which so many sides are out. Sheets are worked out again, copy by copy, where the
+/// sides are not those that were counted.
+pub(super) fn with_impressions(count: PageCount, impressions: u32) -> PageCount {
+    if count.impressions == Some(impressions) {
+        return count;
+    }
+    let sheets = |sides: u32| match count.sides {
+        Sides::OneSided => sides,
+        Sides::TwoSidedLongEdge | Sides::TwoSidedShortEdge => sides.div_ceil(2),
+    };
+    let pages = count.pages.unwrap_or(0);
+    let (whole, rest) = match pages {
+        0 => (0, impressions),
+        pages => (impressions / pages, impressions % pages),
+    };
+    let media_sheets = sheets(pages).saturating_mul(whole);
+    PageCount {
+        impressions: Some(impressions),
+        media_sheets: Some(media_sheets.saturating_add(sheets(rest))),
+        ..count
+    }
+}
+
+/// So much of `amount` as `part` is of `whole`; rounded up, for a page begun is a page printed.
+pub(super) fn part_of(amount: u64, part: u64, whole: u64) -> u64 {
+    let product = u128::from(amount) * u128::from(part.min(whole));
+    let share = product.div_ceil(u128::from(whole.max(1)));
+    u64::try_from(share).unwrap_or(amount)
 }
 
 /// A push job as a rule looks at it: nobody holds it.

@@ -15,6 +15,8 @@ mod judge;
 #[cfg(test)]
 mod power_cut;
 #[cfg(test)]
+mod promises;
+#[cfg(test)]
 mod quotas;
 #[cfg(test)]
 mod races;

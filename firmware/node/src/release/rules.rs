@@ -19,7 +19,7 @@ use super::site::SiteTerms;
 use super::target::{Order, Target};
 use crate::config::UnknownOwner;
 
-fn rules(texts: &[&str]) -> SiteTerms {
+pub(super) fn rules(texts: &[&str]) -> SiteTerms {
     let record = |(order, text): (u32, &&str)| RuleRecord {
         id: RuleId(Uuid::from_u128(u128::from(order) + 50)),
         order,

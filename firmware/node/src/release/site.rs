@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use platen_model::{GroupRecord, Identity, Job, Prices, Quota, Settings};
+use platen_model::{GroupRecord, Identity, Job, Prices, Quota, Settings, Source};
 use platen_policy::SiteRules;
 
 /// What holds for everybody at the box, read once for each change of the directory.
@@ -28,6 +28,13 @@ impl SiteTerms {
 pub(crate) trait Site: Send + Sync {
     /// What holds now.
     fn terms(&self) -> Arc<SiteTerms>;
+
+    /// Whether what holds is known: a box that has joined a site knows nothing before the first copy of
+    /// the directory is whole.
+    fn has_terms(&self) -> bool;
+
+    /// How people are known now who do not log in: by name alone.
+    fn source(&self) -> Source;
 
     /// The person under whose name a job was sent, if the name is anybody's.
     fn owner_of(&self, job: &Job) -> Option<Identity>;

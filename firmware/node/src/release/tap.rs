@@ -12,6 +12,7 @@ use platen_model::{
 };
 use platen_policy::PrinterFacts;
 use platen_spool::{Spool, SpoolError};
+use smol::Timer;
 
 use super::judge::{Case, Grant, Judge, Verdict};
 use super::target::Target;
@@ -24,7 +25,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(30);
 const QUESTIONS: usize = 64;
 /// Jobs released at once by choice; a page of a list has fewer.
 const WISHES_MAX: usize = 1000;
-/// How long somebody who taps waits for pages to be counted.
+/// How long somebody who taps waits for pages to be counted, of all their jobs together.
 const COUNTING: Duration = Duration::from_secs(10);
 
 /// What a tap led to.
@@ -96,6 +97,8 @@ impl Sum {
 struct Round<'a> {
     identity: &'a Identity,
     method: Method,
+    /// Until when page counts are waited for; `None` when that is over.
+    patience: Option<Timer>,
     /// Printers asked so far: each is asked once.
     probed: HashMap<String, PortStatus>,
     sum: Sum,
@@ -145,6 +148,8 @@ pub(crate) struct Releases {
     targets: Vec<Arc<Target>>,
     judge: Arc<Judge>,
     counter: Arc<Counter>,
+    /// Held by whoever counts for a tap: counts that take long must not use up the threads.
+    pub(super) counting: Arc<smol::lock::Mutex<()>>,
     questions: Mutex<HashMap<UserId, Duration>>,
 }
 
@@ -164,6 +169,7 @@ impl Releases {
             targets,
             judge,
             counter,
+            counting: Arc::default(),
             questions: Mutex::default(),
         }
     }
@@ -220,7 +226,10 @@ impl Releases {
             };
             if let Some(options) = wish.options.as_ref().filter(|new| **new != job.options) {
                 job = match self.spool.set_options(job.number, options.clone()).await {
-                    Ok(job) => job,
+                    Ok(job) => {
+                        self.judge.approvals.forget(job.id);
+                        job
+                    }
                     Err(SpoolError::NotNow(_) | SpoolError::NotFound(_)) => continue,
                     Err(error) => return Err(error),
                 };
@@ -253,11 +262,12 @@ impl Releases {
         let mut round = Round {
             identity,
             method,
+            patience: Some(Timer::after(COUNTING)),
             probed: HashMap::new(),
             sum: Sum::default(),
         };
         for job in jobs {
-            let job = self.counted(job).await?;
+            let job = self.counted(&mut round.patience, job).await?;
             let target = match &job.target {
                 Some(name) => self.target(name),
                 None => self.targets.first(),
@@ -279,19 +289,35 @@ impl Releases {
 
     /// The job with its page count, where a rule or a quota may ask for it: counted now if need be,
     /// for as long as somebody may wait.
-    async fn counted(&self, job: Job) -> Result<Job, SpoolError> {
+    pub(super) async fn counted(
+        &self,
+        patience: &mut Option<Timer>,
+        job: Job,
+    ) -> Result<Job, SpoolError> {
+        let Some(limit) = patience else {
+            return Ok(job);
+        };
         if job.count.is_some() || !self.judge.terms().ask_for_counts() {
             return Ok(job);
         }
         let counter = Arc::clone(&self.counter);
         let number = job.number;
         let counting = async {
-            smol::unblock(move || counter.count_and_keep(number)).await;
+            let turn = self.counting.lock_arc().await;
+            smol::unblock(move || {
+                counter.count_and_keep(number);
+                drop(turn);
+            })
+            .await;
+            true
         };
         let limit = async {
-            smol::Timer::after(COUNTING).await;
+            limit.await;
+            false
         };
-        smol::future::or(counting, limit).await;
+        if !smol::future::or(counting, limit).await {
+            *patience = None;
+        }
         let count = self.spool.job(number)?.and_then(|job| job.count);
         Ok(Job { count, ..job })
     }
@@ -306,7 +332,7 @@ impl Releases {
         let judged = self.judge.judge(round.case(job, &facts, false));
         round.sum.says(job, judged.says);
         let name = match judged.verdict {
-            Verdict::Go(grant) => return self.go(round, target, job, grant),
+            Verdict::Go(grant) => return self.go(round, target, job, grant).await,
             Verdict::Waits(reason) => {
                 round.sum.wait(job, reason);
                 return Ok(());
@@ -322,7 +348,7 @@ impl Releases {
         let judged = self.judge.judge(round.case(job, &facts, true));
         round.sum.says(job, judged.says);
         match judged.verdict {
-            Verdict::Go(grant) => self.go(round, other, job, grant),
+            Verdict::Go(grant) => self.go(round, other, job, grant).await,
             Verdict::Waits(reason) => {
                 round.sum.wait(job, reason);
                 Ok(())
@@ -334,7 +360,7 @@ impl Releases {
         }
     }
 
-    fn go(
+    async fn go(
         &self,
         round: &mut Round<'_>,
         target: &Target,
@@ -343,7 +369,8 @@ impl Releases {
     ) -> Result<(), SpoolError> {
         let queued = self.queue(target, job, Some(grant));
         if !matches!(queued, Ok(Queued::Taken)) {
-            self.judge.purse.give_back(job.id);
+            let (purse, job) = (Arc::clone(&self.judge.purse), job.id);
+            smol::unblock(move || purse.give_back(job)).await;
         }
         match queued? {
             Queued::Taken => round.sum.released.push(job.number),
@@ -355,11 +382,12 @@ impl Releases {
 
     fn outcome(&self, sum: Sum) -> Tapped {
         let mut words = Vec::new();
+        let is_away = self.judge.is_away();
         let first = sum.waits.first().map(|(_, reason)| *reason);
         let (signal, instead) = match (sum.released.is_empty(), first) {
             (false, _) => {
                 words.push(self.panel.jobs_words(sum.released.len()));
-                words.extend(self.waits_words(&sum.waits));
+                words.extend(self.waits_words(&sum.waits, is_away));
                 (PanelSignal::Accepted, None)
             }
             // What was wanted is gone: released or deleted meanwhile.
@@ -370,11 +398,12 @@ impl Releases {
             }
             (true, Some(Reason::FormatNotTaken)) => (
                 PanelSignal::PrinterError,
-                self.panel.nothing_printed_words(Reason::FormatNotTaken),
+                self.panel
+                    .nothing_printed_words(Reason::FormatNotTaken, is_away),
             ),
             (true, Some(reason)) => (
                 PanelSignal::Refused,
-                self.panel.nothing_printed_words(reason),
+                self.panel.nothing_printed_words(reason, is_away),
             ),
         };
         for (_, text) in &sum.says {
@@ -393,7 +422,7 @@ impl Releases {
     }
 
     /// One sentence for each reason.
-    fn waits_words(&self, waits: &[(JobNumber, Reason)]) -> Vec<String> {
+    fn waits_words(&self, waits: &[(JobNumber, Reason)], is_away: bool) -> Vec<String> {
         let mut counts: Vec<(Reason, usize)> = Vec::new();
         for (_, reason) in waits {
             match counts.iter_mut().find(|(known, _)| known == reason) {
@@ -401,7 +430,7 @@ impl Releases {
                 None => counts.push((*reason, 1)),
             }
         }
-        let words = |(reason, count)| self.panel.waits_words(count, reason);
+        let words = |(reason, count)| self.panel.waits_words(count, reason, is_away);
         counts.into_iter().map(words).collect()
     }
 

@@ -180,6 +180,14 @@ impl Target {
         self.queued.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// The job is not this printer's any more: whoever deletes it from now on deletes it in the spool. `true`
+    /// when somebody asked for that before, and was told that it ends.
+    pub(super) fn let_go(&self) -> bool {
+        let mut state = self.lock();
+        state.printing = None;
+        state.cancel.load(Ordering::Acquire)
+    }
+
     /// Lets a test say that nothing is printed any more, without an order that was taken.
     #[cfg(test)]
     pub(super) fn end_for_test(&self) {

@@ -6,6 +6,7 @@
 //! job back to waiting; one after it leaves the job stopped, and only its owner can ask for it
 //! again, since some pages may be out.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,15 +50,40 @@ impl Workshop {
         self.attempts().get(&job).copied().unwrap_or(0)
     }
 
-    /// A job of which nothing has left the box waits as before.
-    pub(super) fn wait_again(&self, job: &Job) {
-        let (state, reason) = if job.target.is_some() {
+    /// A job of which nothing has left the box waits as before; one that its owner released by a tap, for the
+    /// next tap, whatever queue it came through.
+    pub(super) fn wait_again(&self, job: &Job, is_tapped: bool) {
+        let (state, reason) = if job.target.is_some() && !is_tapped {
             (JobState::Pending, JobStateReason::PrinterStopped)
         } else {
             (JobState::PendingHeld, JobStateReason::JobReleaseWait)
         };
         if let Err(error) = self.spool.set_state(job.number, state, reason) {
             log::error!(job:% = job.number, err:% = Chain(&error); "job could not be put back");
+        }
+    }
+
+    /// Ends a job that is not being printed and whose deletion has been promised.
+    fn delete(&self, number: JobNumber) {
+        let deleted = self.spool.cancel(number, JobStateReason::JobCanceledByUser);
+        let job = match smol::block_on(deleted) {
+            Ok(job) => job,
+            // It has ended, or is about to.
+            Err(SpoolError::NotFound(_) | SpoolError::NotNow(_)) => return,
+            Err(error) => {
+                log::error!(job:% = number, err:% = Chain(&error); "deleted job not removed");
+                return;
+            }
+        };
+        self.attempts().remove(&job.id);
+        self.judge.approvals.forget(job.id);
+        let entry = Entry::Canceled {
+            job: job.id,
+            number,
+            user: None,
+        };
+        if let Err(error) = self.ledger.append_blocking(entry) {
+            log::error!(job:% = number, err:% = Chain(&error); "deletion not journaled");
         }
     }
 
@@ -139,7 +165,7 @@ impl Worker {
                 return;
             }
             let printing = match &order {
-                Some(Order::Print { job, .. }) => Some(*job),
+                Some(Order::Print { job, grant }) => Some((*job, grant.is_some())),
                 _ => None,
             };
             let carried_out = catch_unwind(AssertUnwindSafe(|| self.carry_out(&target, order)));
@@ -172,7 +198,7 @@ impl Worker {
 
     /// A bug must cost one job and not the printer: what was on its way is left to its owner's word
     /// and the thread goes on.
-    fn after_panic(&self, target: &Target, printing: Option<JobNumber>) {
+    fn after_panic(&self, target: &Target, printing: Option<(JobNumber, bool)>) {
         let reasons = vec!["other-error".to_owned()];
         log::error!(printer = target.config.name; "the printer's thread met a bug");
         target.set_status(PortStatus {
@@ -182,14 +208,21 @@ impl Worker {
         let words = self.shop.panel.printer_words(&reasons);
         let panel = &self.shop.panel;
         panel.show(PanelSignal::PrinterError, Some(&words));
-        let job = printing.and_then(|number| self.shop.spool.job(number).ok().flatten());
-        match job {
-            Some(job) if job.state == JobState::Processing => self.shop.interrupt(&job),
-            Some(job) if job.state == JobState::Pending => {
-                self.shop.judge.purse.give_back(job.id);
-                self.shop.wait_again(&job);
+        let Some((number, is_tapped)) = printing else {
+            return;
+        };
+        if let Ok(Some(job)) = self.shop.spool.job(number) {
+            match job.state {
+                JobState::Processing => self.shop.interrupt(&job),
+                JobState::Pending => {
+                    self.shop.wait_again(&job, is_tapped);
+                    self.shop.judge.purse.give_back(job.id);
+                }
+                _ => {}
             }
-            _ => {}
+        }
+        if target.let_go() {
+            self.shop.delete(number);
         }
     }
 
@@ -203,7 +236,8 @@ impl Worker {
     }
 
     /// Gives a ready printer with nothing to do the push jobs that wait for it: it did not take
-    /// them before, its queue was full, or their client went away too early.
+    /// them before, its queue was full, or their client went away too early. Not those that are in another
+    /// printer's queue because their owner released them there.
     fn take_up(&self, target: &Target) {
         if !target.status().ready || target.queued() > 0 {
             return;
@@ -220,13 +254,21 @@ impl Worker {
                 .target
                 .as_ref()
                 .is_some_and(|name| name.0 == target.config.name);
-            if own && job.state == JobState::Pending && !target.print(job.number, None) {
+            let waits = own && self.is_nobodys(&job);
+            if waits && !target.print(job.number, None) {
                 return;
             }
         }
     }
 
+    /// Whether a job waits that nobody is releasing. A release is set aside before its job waits in a
+    /// queue, so `job` has to be read first.
+    fn is_nobodys(&self, job: &Job) -> bool {
+        job.state == JobState::Pending && !self.shop.judge.purse.is_reserved(job.id)
+    }
+
     pub(super) fn print(&mut self, target: &Target, number: JobNumber, grant: Option<Grant>) {
+        let is_tapped = grant.is_some();
         let job = match self.shop.spool.job(number) {
             Ok(Some(job)) if job.state == JobState::Pending => Some(job),
             Ok(_) => None, // Deleted, or taken back, while it waited in the queue.
@@ -239,12 +281,17 @@ impl Worker {
             (Some(job), None) => self.grant(target, job),
             (_, grant) => grant,
         };
-        if let (Some(job), Some(grant)) = (&job, &grant) {
-            self.print_granted(target, job, grant);
-        }
-        // What a settlement took of it is spent; the rest is free.
-        if let Some(grant) = grant {
-            self.shop.judge.purse.give_back(grant.job);
+        let has_ended = match (&job, &grant) {
+            (Some(job), Some(grant)) => self.print_granted(target, job, grant, is_tapped),
+            (None, Some(grant)) => {
+                self.shop.judge.purse.give_back(grant.job);
+                false
+            }
+            (_, None) => false,
+        };
+        // Deleted while it was looked at, and waits or has stopped: its deletion was promised.
+        if target.let_go() && !has_ended {
+            self.shop.delete(number);
         }
     }
 
@@ -254,6 +301,9 @@ impl Worker {
             self.shop.counter.count_and_keep(job.number);
         }
         let job = self.shop.spool.job(job.number).ok().flatten()?;
+        if !self.is_nobodys(&job) {
+            return None;
+        }
         // Whether the printer is ready shows when its port is opened.
         let mut facts = target.facts(&target.status());
         facts.ready = true;
@@ -277,7 +327,28 @@ impl Worker {
         None
     }
 
-    fn print_granted(&mut self, target: &Target, job: &Job, grant: &Grant) {
+    /// `true` when the job has ended by it. What is set aside for it is free afterwards, and given back
+    /// once: its owner may release it again at once.
+    fn print_granted(
+        &mut self,
+        target: &Target,
+        job: &Job,
+        grant: &Grant,
+        is_tapped: bool,
+    ) -> bool {
+        let has_ended = self.try_to_print(target, job, grant, is_tapped);
+        // What a settlement took of it is spent; the rest is free.
+        self.shop.judge.purse.give_back(grant.job);
+        if !target.status().ready {
+            target.set_status(self.port.status());
+        }
+        has_ended
+    }
+
+    fn try_to_print(&mut self, target: &Target, job: &Job, grant: &Grant, is_tapped: bool) -> bool {
+        if target.is_canceled() {
+            return false;
+        }
         let number = job.number;
         let told = Job {
             options: grant.options.clone(),
@@ -293,22 +364,30 @@ impl Worker {
             job,
             grant,
             shop: &self.shop,
+            is_tapped,
             attempt: 0,
             recorded: true,
+            handed: Cell::new(0),
+            whole: 0,
+            has_ended: Cell::new(false),
         };
         let session = match opened {
             Ok(session) => session,
-            Err(_) if target.is_canceled() => return release.cancel(),
-            Err(error) => return self.put_back(target, job, error),
+            Err(_) if target.is_canceled() => return false,
+            Err(error) => {
+                self.put_back(target, job, error, is_tapped);
+                return false;
+            }
         };
         let (state, reason) = (JobState::Processing, JobStateReason::JobPrinting);
         match self.shop.spool.advance(job, state, reason) {
             Ok(_) => {}
             // Deleted, expired or held while the printer was asked.
-            Err(SpoolError::NotNow(_) | SpoolError::NotFound(_)) => return,
+            Err(SpoolError::NotNow(_) | SpoolError::NotFound(_)) => return false,
             Err(error) => {
                 log::error!(job:% = number, err:% = Chain(&error); "released job can't be marked");
-                return self.shop.wait_again(job);
+                self.shop.wait_again(job, is_tapped);
+                return false;
             }
         }
         match release.run(&mut *self.port, session) {
@@ -317,17 +396,15 @@ impl Worker {
             Err(ReleaseError::Port(_)) if target.is_canceled() => release.cancel(),
             Err(error) => release.stop(error),
         }
-        if !target.status().ready {
-            target.set_status(self.port.status());
-        }
+        release.has_ended.get()
     }
 
     /// The printer took nothing: a pull job waits for its owner as before, a push job for the
     /// printer.
-    fn put_back(&mut self, target: &Target, job: &Job, error: PortError) {
+    fn put_back(&mut self, target: &Target, job: &Job, error: PortError, is_tapped: bool) {
         log::warn!(job:% = job.number, printer = target.config.name, err:% = Chain(&error); "printer did not take the job");
         target.set_status(self.port.status());
-        self.shop.wait_again(job);
+        self.shop.wait_again(job, is_tapped);
         let words = self.shop.panel.printer_words(&target.status().reasons);
         self.shop
             .panel

@@ -161,8 +161,12 @@ impl Web {
         options.sides = sides.unwrap_or(options.sides);
         options.color = form.one("color").and_then(color).unwrap_or(options.color);
         match self.node.spool.set_options(wanted, options).await {
+        let unchanged = options == job.options;
             Ok(_) => {
                 self.node.counter.request(wanted);
+                if !unchanged {
+                    self.node.releases.judge().approvals.forget(job.id);
+                }
                 Ok(told("saved"))
             }
             Err(SpoolError::NotNow(_) | SpoolError::NotFound(_)) => Ok(told("late")),

@@ -2,7 +2,7 @@
 //! Whether a rule fits a job. Three answers: what the box can't know (pages that nobody could
 //! count, the time without a trusted clock) is neither yes nor no.
 
-use platen_model::{GroupRecord, Identity, Prices, Sides, Source};
+use platen_model::{GroupRecord, Identity, Prices, RuleId, Sides, Source};
 
 use super::{Action, Aspect, Condition, Figure, Name, Rule, Span, Test, Who};
 use crate::check::bare_media_type;
@@ -27,10 +27,16 @@ pub(crate) enum Unknown {
 }
 
 impl Rule {
-    /// Looks at every part: one that does not fit beats one that is not known.
-    pub(crate) fn fits(&self, facts: &Facts<'_>, work: &Work, list: Option<&Prices>) -> Fit {
+    /// Looks at every part: one that does not fit beats one that is not known. `id` is the rule's own.
+    pub(crate) fn fits(
+        &self,
+        id: RuleId,
+        facts: &Facts<'_>,
+        work: &Work,
+        list: Option<&Prices>,
+    ) -> Fit {
         let first = [
-            known(self.is_about(facts, work), "what it is about"),
+            known(self.is_about(id, facts, work), "what it is about"),
             known(self.is_for(facts), "whose jobs"),
             known(self.is_at(facts), "which printer"),
             self.time(facts.now),
@@ -50,7 +56,7 @@ impl Rule {
         fit
     }
 
-    fn is_about(&self, facts: &Facts<'_>, work: &Work) -> bool {
+    fn is_about(&self, id: RuleId, facts: &Facts<'_>, work: &Work) -> bool {
         match &self.action {
             Action::Allow(aspect) | Action::Deny(aspect) => match aspect {
                 Aspect::Print => true,
@@ -58,7 +64,7 @@ impl Rule {
                 Aspect::Copies => work.copies > 1,
                 Aspect::Duplex => work.sides != Sides::OneSided,
             },
-            Action::Hold => !facts.approved,
+            Action::Hold => !facts.approved.contains(&id),
             Action::Redirect(printer) => !facts.redirected && *printer != facts.printer.name,
             Action::Force(_) | Action::LimitCopies(_) => true,
         }

@@ -63,8 +63,7 @@ impl Centre {
     /// [`CentreError`], of the database.
     pub async fn alerts(&self, open_only: bool, page: Page) -> Result<Listed<Alert>, CentreError> {
         let mut tx = self.read().await?;
-        let (rows, total) = db::alerts::page(&mut tx, open_only, page.bounds()).await?;
-        Ok(Listed { rows, total })
+        db::alerts::page(&mut tx, open_only, page.newest()).await
     }
 
     /// Notes that somebody has seen to an alert.

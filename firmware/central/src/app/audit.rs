@@ -96,8 +96,8 @@ impl Centre {
     pub async fn audit(&self, page: Page) -> Result<Listed<AuditEntry>, CentreError> {
         let mut tx = self.read().await?;
         let total = db::audit::read_end(&mut tx).await?.sequence;
-        let rows = db::audit::newest(&mut tx, page.bounds()).await?;
-        Ok(Listed { rows, total })
+        let (rows, next) = db::audit::newest(&mut tx, page.newest()).await?;
+        Ok(Listed { rows, total, next })
     }
 
     /// Checks the whole log.

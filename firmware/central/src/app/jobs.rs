@@ -200,9 +200,13 @@ impl Centre {
         page: Page,
     ) -> Result<Listed<CentralJob>, CentreError> {
         let mut tx = self.read().await?;
-        let (sealed, total) = db::jobs::page(&mut tx, filter, page.bounds()).await?;
+        let (sealed, total, next) = db::jobs::page(&mut tx, filter, page.newest()).await?;
         let rows: Result<Vec<_>, _> = sealed.into_iter().map(|job| self.open_job(job)).collect();
-        Ok(Listed { rows: rows?, total })
+        Ok(Listed {
+            rows: rows?,
+            total,
+            next,
+        })
     }
 
     /// One job.
@@ -247,8 +251,7 @@ impl Centre {
         page: Page,
     ) -> Result<Listed<Charge>, CentreError> {
         let mut tx = self.read().await?;
-        let (rows, total) = db::charges::page(&mut tx, filter, page.bounds()).await?;
-        Ok(Listed { rows, total })
+        db::charges::page(&mut tx, filter, page.newest()).await
     }
 
     /// Releases of jobs that were charged already, the newest first: not charged, for a person to
@@ -258,8 +261,7 @@ impl Centre {
     /// [`CentreError`], of the database.
     pub async fn double_releases(&self, page: Page) -> Result<Listed<Charge>, CentreError> {
         let mut tx = self.read().await?;
-        let (rows, total) = db::charges::doubles(&mut tx, page.bounds()).await?;
-        Ok(Listed { rows, total })
+        db::charges::doubles(&mut tx, page.newest()).await
     }
 
     /// Entries of one branch of a box's journal behind a sequence number, in order, at most 1000.
@@ -274,7 +276,11 @@ impl Centre {
         limit: u64,
     ) -> Result<Vec<JournalEntry>, CentreError> {
         let mut tx = self.read().await?;
-        let (_, limit) = Page { offset: 0, limit }.bounds();
+        let page = Page {
+            limit,
+            ..Page::default()
+        };
+        let (_, limit) = page.bounds();
         db::journal::after(&mut tx, node, branch, after, limit).await
     }
 
@@ -288,7 +294,6 @@ impl Centre {
         page: Page,
     ) -> Result<Listed<Login>, CentreError> {
         let mut tx = self.read().await?;
-        let (rows, total) = db::logins::page(&mut tx, filter, page.bounds()).await?;
-        Ok(Listed { rows, total })
+        db::logins::page(&mut tx, filter, page.newest()).await
     }
 }

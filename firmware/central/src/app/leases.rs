@@ -110,9 +110,7 @@ impl Centre {
     ) -> Result<Listed<HeldLease>, CentreError> {
         let mut tx = self.read().await?;
         let LeaseFilter { node, quota, state } = *filter;
-        let found = db::leases::page(&mut tx, node, quota, state, page.bounds()).await?;
-        let (rows, total) = found;
-        Ok(Listed { rows, total })
+        db::leases::page(&mut tx, (node, quota, state), page.newest()).await
     }
 
     /// How a pot stands now; `asking` counts as one of its boxes.

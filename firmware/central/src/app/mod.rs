@@ -26,7 +26,7 @@
 //! centre.news(NodeId, &Pull) -> bool                    // whether there is anything for the box: cheap
 //! centre.login(NodeId, &LoginAsk) -> LoginAnswer
 //!
-//! // People; Page { offset, limit }, Listed<T> { rows, total }
+//! // People; Page { offset, behind, limit }, Listed<T> { rows, total, next }
 //! centre.users(&UserFilter { text, group }, Page) -> Listed<UserRecord> · user(UserId) · user_by_name(&str)
 //! centre.create_user(&Actor, NewUser) -> UserId · change_user(&Actor, UserId, UserChange) · delete_user(&Actor, UserId)
 //! centre.import_users(&Actor, impl Read + Send + 'static) -> ImportReport { errors: Vec<(usize, String)>, … }
@@ -105,7 +105,7 @@ pub use jobs::{
 };
 pub use leases::{HeldLease, LeaseFilter, LeaseState};
 pub use nodes::{Node, NodeCertificate, NodeState};
-pub use page::{Listed, Page};
+pub use page::{Listed, Mark, NoMark, Page};
 pub use quotas::QuotaUse;
 pub use site::SiteFacts;
 pub use users::{NewUser, UserChange, UserFilter};

@@ -89,7 +89,11 @@ impl Centre {
         let text = filter.text.as_deref();
         let found = db::users::page(&mut tx, text, filter.group, page.bounds()).await?;
         let (rows, total) = found;
-        Ok(Listed { rows, total })
+        Ok(Listed {
+            rows,
+            total,
+            next: None,
+        })
     }
 
     /// One person.

@@ -6,8 +6,8 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
-use super::{Columns, signed};
-use crate::app::{Alert, CentreError};
+use super::{Columns, list, signed};
+use crate::app::{Alert, CentreError, Listed, Mark};
 
 fn alert(row: &AnyRow) -> Result<Alert, CentreError> {
     Ok(Alert {
@@ -45,22 +45,34 @@ pub(crate) async fn insert(
 pub(crate) async fn page(
     connection: &mut AnyConnection,
     open_only: bool,
-    (offset, limit): (u64, u64),
-) -> Result<(Vec<Alert>, u64), CentreError> {
+    (behind, limit): (Option<Mark>, u64),
+) -> Result<Listed<Alert>, CentreError> {
     let statement = "SELECT COUNT(*) AS many FROM alerts WHERE $1 = 0 OR settled_unix_ms IS NULL";
     let query = sqlx::query(statement).bind(i64::from(open_only));
-    let many = query.fetch_one(&mut *connection).await?.number("many")?;
+    let total = query.fetch_one(&mut *connection).await?.number("many")?;
     let statement = "SELECT id, at_unix_ms, kind, node, object, detail, settled_unix_ms, settled_by \
-         FROM alerts WHERE $1 = 0 OR settled_unix_ms IS NULL \
-         ORDER BY at_unix_ms DESC, id DESC LIMIT $2 OFFSET $3";
-    let rows = sqlx::query(statement)
+         FROM alerts WHERE ($1 = 0 OR settled_unix_ms IS NULL) \
+         AND ($2 = 0 OR (at_unix_ms, id) < ($3, $4)) \
+         ORDER BY at_unix_ms DESC, id DESC LIMIT $5";
+    let last = behind.unwrap_or_default();
+    let mut rows = sqlx::query(statement)
         .bind(i64::from(open_only))
-        .bind(signed(limit))
-        .bind(signed(offset))
+        .bind(i64::from(behind.is_some()))
+        .bind(signed(last.at_unix_ms))
+        .bind(last.id.hyphenated().to_string())
+        .bind(list::one_more(limit))
         .fetch_all(connection)
         .await?;
+    let next = list::mark_of_next(&mut rows, limit, |row| {
+        Ok(Mark {
+            at_unix_ms: row.number("at_unix_ms")?,
+            id: row.uuid("id")?,
+            ..Mark::default()
+        })
+    })?;
     let alerts: Result<Vec<_>, _> = rows.iter().map(alert).collect();
-    Ok((alerts?, many))
+    let rows = alerts?;
+    Ok(Listed { rows, total, next })
 }
 
 /// Notes who has seen to an alert, and says whether there was such an open one.

@@ -4,8 +4,8 @@
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
-use super::{Columns, signed};
-use crate::app::{AuditEntry, CentreError};
+use super::{Columns, list, signed};
+use crate::app::{AuditEntry, CentreError, Mark};
 
 /// Where the log ends.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -97,13 +97,20 @@ pub(crate) async fn after(
 /// The newest entries first.
 pub(crate) async fn newest(
     connection: &mut AnyConnection,
-    (offset, limit): (u64, u64),
-) -> Result<Vec<AuditEntry>, CentreError> {
+    (behind, limit): (Option<Mark>, u64),
+) -> Result<(Vec<AuditEntry>, Option<Mark>), CentreError> {
     let statement = "SELECT sequence, at_unix_ms, actor, action, object, detail, hash FROM audit \
-         ORDER BY sequence DESC LIMIT $1 OFFSET $2";
+         WHERE sequence < $1 ORDER BY sequence DESC LIMIT $2";
     let query = sqlx::query(statement)
-        .bind(signed(limit))
-        .bind(signed(offset));
-    let rows = query.fetch_all(connection).await?;
-    rows.iter().map(entry).collect()
+        .bind(signed(behind.map_or(u64::MAX, |last| last.sequence)))
+        .bind(list::one_more(limit));
+    let mut rows = query.fetch_all(connection).await?;
+    let next = list::mark_of_next(&mut rows, limit, |row| {
+        Ok(Mark {
+            sequence: row.number("sequence")?,
+            ..Mark::default()
+        })
+    })?;
+    let entries: Result<Vec<_>, _> = rows.iter().map(entry).collect();
+    Ok((entries?, next))
 }

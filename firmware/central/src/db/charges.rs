@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 
 use super::leases::Pot;
 use super::{Columns, keyword, list, signed};
-use crate::app::{CentreError, Charge, ChargeFilter, ChargedShare};
+use crate::app::{CentreError, Charge, ChargeFilter, ChargedShare, Listed, Mark};
 
 /// Keeps a charge, unless its job has one; says whether it was kept.
 pub(crate) async fn insert(
@@ -119,8 +119,8 @@ fn charge(row: &AnyRow) -> Result<Charge, CentreError> {
 pub(crate) async fn page(
     connection: &mut AnyConnection,
     filter: &ChargeFilter,
-    (offset, limit): (u64, u64),
-) -> Result<(Vec<Charge>, u64), CentreError> {
+    (behind, limit): (Option<Mark>, u64),
+) -> Result<Listed<Charge>, CentreError> {
     const WHERE: &str = "WHERE ($1 = '' OR user_id = $1) AND ($2 = '' OR node = $2) \
          AND at_unix_ms >= $3 AND at_unix_ms <= $4 AND ($5 = '' OR job = $5)";
     let user = filter.user.map(|user| user.to_string()).unwrap_or_default();
@@ -129,7 +129,7 @@ pub(crate) async fn page(
     let from = signed(filter.from_unix_ms.unwrap_or(0));
     let to = signed(filter.to_unix_ms.unwrap_or(u64::MAX));
     let count = format!("SELECT COUNT(*) AS many FROM charges {WHERE}");
-    let many = sqlx::query(sqlx::AssertSqlSafe(count))
+    let total = sqlx::query(sqlx::AssertSqlSafe(count))
         .bind(user.clone())
         .bind(node.clone())
         .bind(from)
@@ -141,20 +141,32 @@ pub(crate) async fn page(
     let select = format!(
         "SELECT job, node, branch, sequence, user_id, printer, at_unix_ms, at_trusted, attempt, \
          outcome, count_json, octets, impressions, confirmed_by, cost, prices FROM charges {WHERE} \
-         ORDER BY at_unix_ms DESC, job DESC LIMIT $6 OFFSET $7"
+         AND ($6 = 0 OR (at_unix_ms, job) < ($7, $8)) \
+         ORDER BY at_unix_ms DESC, job DESC LIMIT $9"
     );
-    let rows = sqlx::query(sqlx::AssertSqlSafe(select))
+    let last = behind.unwrap_or_default();
+    let mut rows = sqlx::query(sqlx::AssertSqlSafe(select))
         .bind(user)
         .bind(node)
         .bind(from)
         .bind(to)
         .bind(job)
-        .bind(signed(limit))
-        .bind(signed(offset))
+        .bind(i64::from(behind.is_some()))
+        .bind(signed(last.at_unix_ms))
+        .bind(last.id.hyphenated().to_string())
+        .bind(list::one_more(limit))
         .fetch_all(&mut *connection)
         .await?;
+    let next = list::mark_of_next(&mut rows, limit, |row| {
+        Ok(Mark {
+            at_unix_ms: row.number("at_unix_ms")?,
+            id: row.uuid("job")?,
+            ..Mark::default()
+        })
+    })?;
     let charges: Result<Vec<_>, _> = rows.iter().map(charge).collect();
-    Ok((with_shares(connection, charges?).await?, many))
+    let rows = with_shares(connection, charges?).await?;
+    Ok(Listed { rows, total, next })
 }
 
 async fn with_shares(
@@ -185,19 +197,27 @@ async fn with_shares(
 /// Releases of jobs that were charged already, the newest first, and how many there are.
 pub(crate) async fn doubles(
     connection: &mut AnyConnection,
-    (offset, limit): (u64, u64),
-) -> Result<(Vec<Charge>, u64), CentreError> {
+    (behind, limit): (Option<Mark>, u64),
+) -> Result<Listed<Charge>, CentreError> {
     let query = sqlx::query("SELECT COUNT(*) AS many FROM double_releases");
-    let many = query.fetch_one(&mut *connection).await?.number("many")?;
+    let total = query.fetch_one(&mut *connection).await?.number("many")?;
     let statement = "SELECT job, node, branch, sequence, user_id, printer, at_unix_ms, \
          1 AS at_trusted, 1 AS attempt, outcome, count_json, 0 AS octets, NULL AS impressions, \
          NULL AS confirmed_by, NULL AS cost, NULL AS prices FROM double_releases \
-         ORDER BY at_unix_ms DESC, node, branch DESC, sequence DESC LIMIT $1 OFFSET $2";
-    let rows = sqlx::query(statement)
-        .bind(signed(limit))
-        .bind(signed(offset))
+         WHERE $1 = 0 OR (at_unix_ms, node, branch, sequence) < ($2, $3, $4, $5) \
+         ORDER BY at_unix_ms DESC, node DESC, branch DESC, sequence DESC LIMIT $6";
+    let last = behind.unwrap_or_default();
+    let mut rows = sqlx::query(statement)
+        .bind(i64::from(behind.is_some()))
+        .bind(signed(last.at_unix_ms))
+        .bind(last.id.hyphenated().to_string())
+        .bind(i64::from(last.branch))
+        .bind(signed(last.sequence))
+        .bind(list::one_more(limit))
         .fetch_all(connection)
         .await?;
+    let next = list::mark_of_next(&mut rows, limit, list::mark_in_journal)?;
     let doubles: Result<Vec<_>, _> = rows.iter().map(charge).collect();
-    Ok((doubles?, many))
+    let rows = doubles?;
+    Ok(Listed { rows, total, next })
 }

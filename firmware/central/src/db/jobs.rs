@@ -6,7 +6,7 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use super::{Columns, keyword, list, signed};
-use crate::app::{CentralJob, CentreError, JobFilter};
+use crate::app::{CentralJob, CentreError, JobFilter, Mark};
 
 /// A job whose owner's and document's names are sealed.
 pub(crate) struct SealedJob {
@@ -17,6 +17,11 @@ pub(crate) struct SealedJob {
 
 const COLUMNS: &str = "job, node, number, turn, user_id, owner, name, format, octets, state, \
      reason, printer, count_json, created_unix_ms";
+/// The same to be read: a job may have been counted only when it was settled, after the box's last word
+/// about it.
+const READ: &str = "job, node, number, turn, user_id, owner, name, format, octets, state, \
+     reason, printer, COALESCE(count_json, (SELECT c.count_json FROM charges c \
+     WHERE c.job = jobs.job)) AS count_json, created_unix_ms";
 
 fn job(row: &AnyRow) -> Result<SealedJob, CentreError> {
     let job = CentralJob {
@@ -88,7 +93,7 @@ pub(crate) async fn by_id(
     connection: &mut AnyConnection,
     id: JobId,
 ) -> Result<Option<SealedJob>, CentreError> {
-    let statement = format!("SELECT {COLUMNS} FROM jobs WHERE job = $1");
+    let statement = format!("SELECT {READ} FROM jobs WHERE job = $1");
     let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(id.to_string());
     let row = query.fetch_optional(connection).await?;
     row.as_ref().map(job).transpose()
@@ -98,8 +103,8 @@ pub(crate) async fn by_id(
 pub(crate) async fn page(
     connection: &mut AnyConnection,
     filter: &JobFilter,
-    (offset, limit): (u64, u64),
-) -> Result<(Vec<SealedJob>, u64), CentreError> {
+    (behind, limit): (Option<Mark>, u64),
+) -> Result<(Vec<SealedJob>, u64, Option<Mark>), CentreError> {
     const WHERE: &str = "WHERE ($1 = '' OR user_id = $1) AND ($2 = '' OR node = $2) \
          AND ($3 = '' OR state = $3) AND created_unix_ms >= $4 AND created_unix_ms <= $5";
     let user = filter.user.map(|user| user.to_string()).unwrap_or_default();
@@ -118,19 +123,30 @@ pub(crate) async fn page(
         .await?
         .number("many")?;
     let select = format!(
-        "SELECT {COLUMNS} FROM jobs {WHERE} \
-         ORDER BY created_unix_ms DESC, job DESC LIMIT $6 OFFSET $7"
+        "SELECT {READ} FROM jobs {WHERE} \
+         AND ($6 = 0 OR (created_unix_ms, job) < ($7, $8)) \
+         ORDER BY created_unix_ms DESC, job DESC LIMIT $9"
     );
-    let rows = sqlx::query(sqlx::AssertSqlSafe(select))
+    let last = behind.unwrap_or_default();
+    let mut rows = sqlx::query(sqlx::AssertSqlSafe(select))
         .bind(user)
         .bind(node)
         .bind(state)
         .bind(from)
         .bind(to)
-        .bind(signed(limit))
-        .bind(signed(offset))
+        .bind(i64::from(behind.is_some()))
+        .bind(signed(last.at_unix_ms))
+        .bind(last.id.hyphenated().to_string())
+        .bind(list::one_more(limit))
         .fetch_all(connection)
         .await?;
+    let next = list::mark_of_next(&mut rows, limit, |row| {
+        Ok(Mark {
+            at_unix_ms: row.number("created_unix_ms")?,
+            id: row.uuid("job")?,
+            ..Mark::default()
+        })
+    })?;
     let jobs: Result<Vec<_>, _> = rows.iter().map(job).collect();
-    Ok((jobs?, many))
+    Ok((jobs?, many, next))
 }

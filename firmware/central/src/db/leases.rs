@@ -8,7 +8,7 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use super::{Columns, keyword, list, signed};
-use crate::app::{CentreError, HeldLease, LeaseState};
+use crate::app::{CentreError, HeldLease, LeaseState, Listed, Mark};
 
 const COLUMNS: &str = "id, node, serial, quota, user_id, period, amount, spent, counts, state, \
      doubtful, recalled, granted_unix_ms, ended_unix_ms";
@@ -337,18 +337,16 @@ pub(crate) async fn recall_these(
 /// Leases, the newest first, and how many there are.
 pub(crate) async fn page(
     connection: &mut AnyConnection,
-    node: Option<NodeId>,
-    quota: Option<QuotaId>,
-    state: Option<LeaseState>,
-    (offset, limit): (u64, u64),
-) -> Result<(Vec<HeldLease>, u64), CentreError> {
+    (node, quota, state): (Option<NodeId>, Option<QuotaId>, Option<LeaseState>),
+    (behind, limit): (Option<Mark>, u64),
+) -> Result<Listed<HeldLease>, CentreError> {
     const WHERE: &str = "WHERE ($1 = '' OR node = $1) AND ($2 = '' OR quota = $2) \
          AND ($3 = '' OR state = $3)";
     let node = node.map(|node| node.to_string()).unwrap_or_default();
     let quota = quota.map(|quota| quota.to_string()).unwrap_or_default();
     let state = state.as_ref().map(keyword).unwrap_or_default();
     let count = format!("SELECT COUNT(*) AS many FROM leases {WHERE}");
-    let many = sqlx::query(sqlx::AssertSqlSafe(count))
+    let total = sqlx::query(sqlx::AssertSqlSafe(count))
         .bind(node.clone())
         .bind(quota.clone())
         .bind(state.clone())
@@ -357,16 +355,30 @@ pub(crate) async fn page(
         .number("many")?;
     let select = format!(
         "SELECT {COLUMNS} FROM leases {WHERE} \
-         ORDER BY granted_unix_ms DESC, node, serial DESC LIMIT $4 OFFSET $5"
+         AND ($4 = 0 OR (granted_unix_ms, node, serial) < ($5, $6, $7)) \
+         ORDER BY granted_unix_ms DESC, node DESC, serial DESC LIMIT $8"
     );
-    let rows = sqlx::query(sqlx::AssertSqlSafe(select))
+    let last = behind.unwrap_or_default();
+    let mut rows = sqlx::query(sqlx::AssertSqlSafe(select))
         .bind(node)
         .bind(quota)
         .bind(state)
-        .bind(signed(limit))
-        .bind(signed(offset))
+        .bind(i64::from(behind.is_some()))
+        .bind(signed(last.at_unix_ms))
+        .bind(last.id.hyphenated().to_string())
+        .bind(signed(last.sequence))
+        .bind(list::one_more(limit))
         .fetch_all(connection)
         .await?;
+    let next = list::mark_of_next(&mut rows, limit, |row| {
+        Ok(Mark {
+            at_unix_ms: row.number("granted_unix_ms")?,
+            id: row.uuid("node")?,
+            sequence: row.number("serial")?,
+            ..Mark::default()
+        })
+    })?;
     let leases: Result<Vec<_>, _> = rows.iter().map(lease).collect();
-    Ok((leases?, many))
+    let rows = leases?;
+    Ok(Listed { rows, total, next })
 }

@@ -8,7 +8,8 @@ use sqlx::any::{Any, AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{AnyConnection, Encode, Type};
 
-use crate::app::CentreError;
+use super::Columns;
+use crate::app::{CentreError, Mark};
 
 /// Values of one statement: SQLite looks each `$n` up among all before it, so that the time of a long
 /// statement grows with the square of them.
@@ -79,4 +80,33 @@ where
         gone += query.execute(&mut *connection).await?.rows_affected();
     }
     Ok(gone)
+}
+
+/// Rows to ask for, so that [`mark_of_next`] knows whether more follow a page.
+pub(crate) fn one_more(limit: u64) -> i64 {
+    super::signed(limit.saturating_add(1))
+}
+
+/// Drops the row that was asked for beyond a page, and says behind which one the next page begins.
+pub(crate) fn mark_of_next(
+    rows: &mut Vec<AnyRow>,
+    limit: u64,
+    mark: impl Fn(&AnyRow) -> Result<Mark, CentreError>,
+) -> Result<Option<Mark>, CentreError> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    if rows.len() <= limit {
+        return Ok(None);
+    }
+    rows.truncate(limit);
+    rows.last().map(mark).transpose()
+}
+
+/// The mark of a row that is an entry of a box's journal.
+pub(crate) fn mark_in_journal(row: &AnyRow) -> Result<Mark, CentreError> {
+    Ok(Mark {
+        at_unix_ms: row.number("at_unix_ms")?,
+        id: row.uuid("node")?,
+        branch: row.number_as("branch")?,
+        sequence: row.number("sequence")?,
+    })
 }

@@ -6,7 +6,7 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use super::{Columns, keyword, list, signed};
-use crate::app::{CentreError, Login, LoginFilter};
+use crate::app::{CentreError, Listed, Login, LoginFilter, Mark};
 
 /// Keeps logins; those of one entry are kept once.
 pub(crate) async fn insert(
@@ -40,15 +40,15 @@ pub(crate) async fn insert(
 pub(crate) async fn page(
     connection: &mut AnyConnection,
     filter: &LoginFilter,
-    (offset, limit): (u64, u64),
-) -> Result<(Vec<Login>, u64), CentreError> {
+    (behind, limit): (Option<Mark>, u64),
+) -> Result<Listed<Login>, CentreError> {
     const WHERE: &str = "WHERE ($1 = '' OR user_id = $1) AND ($2 = '' OR node = $2) \
          AND ($3 = 0 OR refused IS NOT NULL)";
     let user = filter.user.map(|user| user.to_string()).unwrap_or_default();
     let node = filter.node.map(|node| node.to_string()).unwrap_or_default();
     let refused = i64::from(filter.refused_only);
     let count = format!("SELECT COUNT(*) AS many FROM logins {WHERE}");
-    let many = sqlx::query(sqlx::AssertSqlSafe(count))
+    let total = sqlx::query(sqlx::AssertSqlSafe(count))
         .bind(user.clone())
         .bind(node.clone())
         .bind(refused)
@@ -56,17 +56,25 @@ pub(crate) async fn page(
         .await?
         .number("many")?;
     let select = format!(
-        "SELECT node, at_unix_ms, user_id, method, place, source, refused FROM logins {WHERE} \
-         ORDER BY at_unix_ms DESC, node, branch DESC, sequence DESC LIMIT $4 OFFSET $5"
+        "SELECT node, branch, sequence, at_unix_ms, user_id, method, place, source, refused \
+         FROM logins {WHERE} \
+         AND ($4 = 0 OR (at_unix_ms, node, branch, sequence) < ($5, $6, $7, $8)) \
+         ORDER BY at_unix_ms DESC, node DESC, branch DESC, sequence DESC LIMIT $9"
     );
-    let rows = sqlx::query(sqlx::AssertSqlSafe(select))
+    let last = behind.unwrap_or_default();
+    let mut rows = sqlx::query(sqlx::AssertSqlSafe(select))
         .bind(user)
         .bind(node)
         .bind(refused)
-        .bind(signed(limit))
-        .bind(signed(offset))
+        .bind(i64::from(behind.is_some()))
+        .bind(signed(last.at_unix_ms))
+        .bind(last.id.hyphenated().to_string())
+        .bind(i64::from(last.branch))
+        .bind(signed(last.sequence))
+        .bind(list::one_more(limit))
         .fetch_all(connection)
         .await?;
+    let next = list::mark_of_next(&mut rows, limit, list::mark_in_journal)?;
     let login = |row: &AnyRow| {
         Ok(Login {
             node: NodeId(row.uuid("node")?),
@@ -79,5 +87,6 @@ pub(crate) async fn page(
         })
     };
     let logins: Result<Vec<_>, CentreError> = rows.iter().map(login).collect();
-    Ok((logins?, many))
+    let rows = logins?;
+    Ok(Listed { rows, total, next })
 }

@@ -81,7 +81,11 @@ async fn people_are_found_by_parts_of_their_names(site: Site) {
             text: Some(text.to_owned()),
             group: None,
         };
-        let page = Page { offset, limit };
+        let page = Page {
+            offset,
+            limit,
+            ..Page::default()
+        };
         let found = site.centre.users(&filter, page).await.unwrap();
         let logins: Vec<String> = found.rows.into_iter().map(|user| user.login).collect();
         (logins, found.total)

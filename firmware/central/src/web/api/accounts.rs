@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::answer::{Answer, Refused, done, json as answer};
-use super::ask::Ask;
+use super::ask::{Ask, one_of};
 use super::boxes::find_node;
 use super::people::{find_group, find_user, login_of};
 
@@ -50,11 +50,11 @@ struct PricesBody {
 
 async fn find_quota(centre: &Centre, word: &str) -> Result<Option<Quota>, Refused> {
     let quotas = centre.quotas().await?;
-    let mut found = quotas.iter().find(|quota| quota.id.to_string() == word);
-    if found.is_none() {
-        found = quotas.iter().find(|quota| quota.name == word);
-    }
-    Ok(found.cloned())
+    one_of(quotas, word, |quota| (quota.id.0, &quota.name))
+}
+
+fn no_such_quota() -> Refused {
+    Refused::not_found("there is no such quota")
 }
 
 async fn quota_view(centre: &Centre, quota: &Quota) -> Result<Value, Refused> {
@@ -135,7 +135,7 @@ pub(super) async fn put_quota(ask: Ask) -> Answer {
 pub(super) async fn delete_quota(ask: Ask) -> Answer {
     let (centre, actor) = (&ask.central.centre, ask.actor()?);
     let quota = find_quota(centre, ask.parameter()).await?;
-    let quota = quota.ok_or_else(|| Refused::not_found("there is no such quota"))?;
+    let quota = quota.ok_or_else(no_such_quota)?;
     centre.delete_quota(&actor, quota.id).await?;
     done()
 }
@@ -147,7 +147,10 @@ pub(super) async fn leases(ask: Ask) -> Answer {
         None => None,
     };
     let quota = match ask.wish("quota") {
-        Some(word) => find_quota(centre, word).await?.map(|quota| quota.id),
+        Some(word) => {
+            let quota = find_quota(centre, word).await?;
+            Some(quota.ok_or_else(no_such_quota)?.id)
+        }
         None => None,
     };
     let filter = LeaseFilter {
@@ -155,7 +158,7 @@ pub(super) async fn leases(ask: Ask) -> Answer {
         quota,
         state: (!ask.is_wished("all")).then_some(LeaseState::Open),
     };
-    let page = ask.page()?;
+    let page = ask.newest()?;
     let listed = centre.leases(&filter, page).await?;
     let (nodes, quotas) = (centre.nodes().await?, centre.quotas().await?);
     let rows = listed.rows.iter().map(|held| {
@@ -181,16 +184,12 @@ pub(super) async fn leases(ask: Ask) -> Answer {
             "ended_unix_ms": held.ended_unix_ms,
         })
     });
-    ask.listed(&page, listed.total, rows.collect())
+    ask.marked(listed.total, listed.next, rows.collect())
 }
 
 async fn find_prices(centre: &Centre, word: &str) -> Result<Option<Prices>, Refused> {
     let lists = centre.prices().await?;
-    let mut found = lists.iter().find(|prices| prices.id.to_string() == word);
-    if found.is_none() {
-        found = lists.iter().find(|prices| prices.name == word);
-    }
-    Ok(found.cloned())
+    one_of(lists, word, |prices| (prices.id.0, &prices.name))
 }
 
 pub(super) async fn price_lists(ask: Ask) -> Answer {

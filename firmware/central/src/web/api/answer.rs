@@ -84,6 +84,10 @@ impl Refused {
         Self::new(StatusCode::NOT_FOUND, "not-found", what)
     }
 
+    pub(super) fn conflict(why: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", why)
+    }
+
     pub(super) fn method(methods: &[&str]) -> Self {
         let methods = methods.join(", ");
         let message = format!("here there is {methods}");
@@ -185,7 +189,7 @@ impl From<CentreError> for Refused {
             Fault::Asked => Self::bad(message),
             Fault::Unproved => Self::new(StatusCode::UNAUTHORIZED, "wrong-secret", message),
             Fault::Missing => Self::not_found(message),
-            Fault::Conflict => Self::new(StatusCode::CONFLICT, "conflict", message),
+            Fault::Conflict => Self::conflict(message),
             Fault::TooMany => Self::new(StatusCode::TOO_MANY_REQUESTS, "locked-out", message),
             Fault::Busy => {
                 log::warn!(err:% = Chain(&error); "a request of the API was put off");

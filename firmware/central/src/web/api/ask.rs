@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A request of the API once it is known which route it is and who asks.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
-use platen_central::app::{Actor, Administrator, Page};
+use platen_central::app::{Actor, Administrator, Mark, Page};
 use platen_model::UtcDate;
 use platen_wire::form::Form;
 use serde::de::DeserializeOwned;
@@ -23,6 +24,10 @@ const BODY_OCTETS_MAX: u64 = 1 << 20;
 /// Rows of a page unless asked otherwise, and at most.
 const LIMIT: u64 = 100;
 const LIMIT_MAX: u64 = 1000;
+/// A day of UTC, milliseconds.
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+const NO_WORD_OF_NEXT: &str = "this is no word of an answer's 'next'";
 
 /// A request.
 pub(crate) struct Ask {
@@ -93,29 +98,55 @@ impl Ask {
         matches!(self.wish(name), Some("true" | "1" | "yes"))
     }
 
-    /// The page of a list that is asked for.
+    /// The page that is asked for of a list in order of names.
     pub(crate) fn page(&self) -> Result<Page, Refused> {
-        let number = |name: &'static str, other: u64| match self.wish(name) {
-            None => Ok(other),
-            Some(text) => text
-                .parse::<u64>()
-                .map_err(|_| Refused::field(name, "this is no number of an answer's 'next'")),
-        };
         Ok(Page {
-            offset: number("after", 0)?,
-            limit: number("limit", LIMIT)?.clamp(1, LIMIT_MAX),
+            offset: self.parsed("after", NO_WORD_OF_NEXT)?.unwrap_or(0),
+            behind: None,
+            limit: self.limit()?,
         })
     }
 
-    /// A day or wall milliseconds of the query, as wall milliseconds.
-    pub(crate) fn time(&self, name: &'static str) -> Result<Option<u64>, Refused> {
+    /// The page that is asked for of a list that has the newest first.
+    pub(crate) fn newest(&self) -> Result<Page, Refused> {
+        Ok(Page {
+            offset: 0,
+            behind: self.parsed::<Mark>("after", NO_WORD_OF_NEXT)?,
+            limit: self.limit()?,
+        })
+    }
+
+    fn limit(&self) -> Result<u64, Refused> {
+        let limit = self.parsed("limit", "this is no number of rows")?;
+        Ok(limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX))
+    }
+
+    fn parsed<T: FromStr>(
+        &self,
+        name: &'static str,
+        wrong: &'static str,
+    ) -> Result<Option<T>, Refused> {
+        let value = self.wish(name).map(str::parse).transpose();
+        value.map_err(|_| Refused::field(name, wrong))
+    }
+
+    /// From when on: wall milliseconds, or a day's first one.
+    pub(crate) fn since(&self) -> Result<Option<u64>, Refused> {
+        Ok(self.time("since")?.map(|(from, _)| from))
+    }
+
+    /// Until when: wall milliseconds, or a day's last one.
+    pub(crate) fn until(&self) -> Result<Option<u64>, Refused> {
+        Ok(self.time("until")?.map(|(_, to)| to))
+    }
+
+    /// The first and the last millisecond of what the query names.
+    fn time(&self, name: &'static str) -> Result<Option<(u64, u64)>, Refused> {
         let Some(text) = self.wish(name) else {
             return Ok(None);
         };
-        let day = text.parse::<UtcDate>().map(UtcDate::unix_ms);
-        let time = day.or_else(|_| text.parse::<u64>());
-        let refused = |_| Refused::field(name, "write a day, such as 2026-11-23, or milliseconds");
-        time.map(Some).map_err(refused)
+        let wrong = "write a day, such as 2026-11-23, or milliseconds";
+        span(text).map(Some).ok_or(Refused::field(name, wrong))
     }
 
     /// The answer to a list of `total` rows, of which `rows` are the page asked for.
@@ -124,6 +155,12 @@ impl Ask {
             .offset
             .saturating_add(rows.len().try_into().unwrap_or(0));
         let next = (behind < total && !rows.is_empty()).then(|| behind.to_string());
+        answer::json(&json!({ "items": rows, "total": total, "next": next }))
+    }
+
+    /// The answer to a list of `total` rows that has the newest first; more of them follow `next`.
+    pub(crate) fn marked(&self, total: u64, next: Option<Mark>, rows: Vec<Value>) -> Answer {
+        let next = next.map(|next| next.to_string());
         answer::json(&json!({ "items": rows, "total": total, "next": next }))
     }
 
@@ -169,6 +206,41 @@ impl Ask {
     }
 }
 
+/// The one of `all` that a word names, by id or by name; `key` tells both.
+///
+/// # Errors
+/// [`Refused`] when several have the name: nobody knows which one is meant.
+pub(super) fn one_of<T>(
+    all: Vec<T>,
+    word: &str,
+    key: impl Fn(&T) -> (Uuid, &str),
+) -> Result<Option<T>, Refused> {
+    let id = word.parse::<Uuid>().ok();
+    let (mut by_id, rest): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|one| Some(key(one).0) == id);
+    if let Some(found) = by_id.pop() {
+        return Ok(Some(found));
+    }
+    let mut named: Vec<T> = rest.into_iter().filter(|one| key(one).1 == word).collect();
+    if named.len() > 1 {
+        let ids = named.iter().map(|one| key(one).0.to_string());
+        let ids = ids.collect::<Vec<_>>().join(", ");
+        let why = format!("several are named '{word}': say which one by its id: {ids}");
+        return Err(Refused::conflict(why));
+    }
+    Ok(named.pop())
+}
+
+/// The first and the last millisecond of a day, or of wall milliseconds, which are both.
+fn span(text: &str) -> Option<(u64, u64)> {
+    if let Ok(day) = text.parse::<UtcDate>() {
+        let first = day.unix_ms();
+        return Some((first, first.saturating_add(DAY_MS - 1)));
+    }
+    let at = text.parse().ok()?;
+    Some((at, at))
+}
+
 /// Whether the body is said to be of this kind, or nothing is said.
 pub(super) fn check_media(request: &Request<Incoming>, wanted: &str) -> Result<(), Refused> {
     let Some(kind) = request.headers().get(CONTENT_TYPE) else {
@@ -212,6 +284,13 @@ mod tests {
         assert_eq!(unescape("a+b&c=d%40e%2Ff").unwrap(), "a+b&c=d@e/f");
         assert!(unescape("%ff").is_err());
         assert!(unescape("%4").is_err());
+    }
+
+    #[test]
+    fn a_day_is_all_of_its_milliseconds() {
+        assert_eq!(span("1970-01-02"), Some((86_400_000, 172_799_999)));
+        assert_eq!(span("5"), Some((5, 5)));
+        assert_eq!(span("yesterday"), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Refused, created, done, json as answer};
-use super::ask::Ask;
+use super::ask::{Ask, one_of};
 use crate::central::Central;
 use crate::sync::enrol::{self, EnrolError};
 
@@ -31,10 +31,7 @@ struct NameBody {
 /// The box that a word names, by id or by name.
 pub(super) async fn find_node(centre: &Centre, word: &str) -> Result<Node, Refused> {
     let nodes = centre.nodes().await?;
-    let by_id = nodes.iter().position(|node| node.id.to_string() == word);
-    let by_name = || nodes.iter().position(|node| node.name == word);
-    let place = by_id.or_else(by_name);
-    let found = place.and_then(|place| nodes.into_iter().nth(place));
+    let found = one_of(nodes, word, |node| (node.id.0, &node.name))?;
     found.ok_or_else(|| Refused::not_found(format!("there is no box '{word}'")))
 }
 

@@ -31,8 +31,8 @@ async fn whose(ask: &Ask) -> Result<Whose, Refused> {
             Some(word) => Some(find_node(centre, word).await?.id),
             None => None,
         },
-        from_unix_ms: ask.time("since")?,
-        to_unix_ms: ask.time("until")?,
+        from_unix_ms: ask.since()?,
+        to_unix_ms: ask.until()?,
     })
 }
 
@@ -96,14 +96,14 @@ pub(super) async fn jobs(ask: Ask) -> Answer {
         from_unix_ms: whose.from_unix_ms,
         to_unix_ms: whose.to_unix_ms,
     };
-    let (page, centre) = (ask.page()?, &ask.central.centre);
+    let (page, centre) = (ask.newest()?, &ask.central.centre);
     let listed = centre.jobs(&filter, page).await?;
     let mut names = Names::of(centre).await?;
     let mut rows = Vec::new();
     for job in &listed.rows {
         rows.push(named(&mut names, json!(job), Some(job.node), job.user).await?);
     }
-    ask.listed(&page, listed.total, rows)
+    ask.marked(listed.total, listed.next, rows)
 }
 
 pub(super) async fn charges(ask: Ask) -> Answer {
@@ -115,25 +115,25 @@ pub(super) async fn charges(ask: Ask) -> Answer {
         from_unix_ms: whose.from_unix_ms,
         to_unix_ms: whose.to_unix_ms,
     };
-    let (page, centre) = (ask.page()?, &ask.central.centre);
+    let (page, centre) = (ask.newest()?, &ask.central.centre);
     let listed = centre.charges(&filter, page).await?;
     let mut names = Names::of(centre).await?;
     let mut rows = Vec::new();
     for charge in &listed.rows {
         rows.push(named(&mut names, json!(charge), Some(charge.node), charge.user).await?);
     }
-    ask.listed(&page, listed.total, rows)
+    ask.marked(listed.total, listed.next, rows)
 }
 
 pub(super) async fn double_releases(ask: Ask) -> Answer {
-    let (page, centre) = (ask.page()?, &ask.central.centre);
+    let (page, centre) = (ask.newest()?, &ask.central.centre);
     let listed = centre.double_releases(page).await?;
     let mut names = Names::of(centre).await?;
     let mut rows = Vec::new();
     for double in &listed.rows {
         rows.push(named(&mut names, json!(double), Some(double.node), double.user).await?);
     }
-    ask.listed(&page, listed.total, rows)
+    ask.marked(listed.total, listed.next, rows)
 }
 
 pub(super) async fn logins(ask: Ask) -> Answer {
@@ -143,18 +143,18 @@ pub(super) async fn logins(ask: Ask) -> Answer {
         node: whose.node,
         refused_only: ask.is_wished("refused"),
     };
-    let (page, centre) = (ask.page()?, &ask.central.centre);
+    let (page, centre) = (ask.newest()?, &ask.central.centre);
     let listed = centre.logins(&filter, page).await?;
     let mut names = Names::of(centre).await?;
     let mut rows = Vec::new();
     for login in &listed.rows {
         rows.push(named(&mut names, json!(login), Some(login.node), login.user).await?);
     }
-    ask.listed(&page, listed.total, rows)
+    ask.marked(listed.total, listed.next, rows)
 }
 
 pub(super) async fn alerts(ask: Ask) -> Answer {
-    let (page, centre) = (ask.page()?, &ask.central.centre);
+    let (page, centre) = (ask.newest()?, &ask.central.centre);
     let listed = centre.alerts(!ask.is_wished("all"), page).await?;
     let names = Names::of(centre).await?;
     let mut rows = Vec::new();
@@ -166,7 +166,7 @@ pub(super) async fn alerts(ask: Ask) -> Answer {
         }
         rows.push(row);
     }
-    ask.listed(&page, listed.total, rows)
+    ask.marked(listed.total, listed.next, rows)
 }
 
 pub(super) async fn acknowledge(ask: Ask) -> Answer {
@@ -176,13 +176,10 @@ pub(super) async fn acknowledge(ask: Ask) -> Answer {
 }
 
 pub(super) async fn audit(ask: Ask) -> Answer {
-    let page = ask.page()?;
+    let page = ask.newest()?;
     let listed = ask.central.centre.audit(page).await?;
-    ask.listed(
-        &page,
-        listed.total,
-        listed.rows.iter().map(|entry| json!(entry)).collect(),
-    )
+    let rows = listed.rows.iter().map(|entry| json!(entry));
+    ask.marked(listed.total, listed.next, rows.collect())
 }
 
 pub(super) async fn verify_audit(ask: Ask) -> Answer {

@@ -19,6 +19,7 @@ struct NameBody {
 /// One row is enough to learn how many there are.
 const ONE: Page = Page {
     offset: 0,
+    behind: None,
     limit: 1,
 };
 

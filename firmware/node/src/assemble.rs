@@ -118,7 +118,7 @@ pub(crate) fn assemble(
         panel: Arc::clone(&panel),
         outcomes: Outcomes::default(),
         weak_cards: config.cards.weak,
-        pad: AtomicBool::new(board.keypad.is_some()),
+        pad: AtomicBool::new(board.has_pad()),
         faults: Faults::of(&board),
         news: smol::channel::bounded(NEWS),
     });
@@ -269,6 +269,7 @@ fn open_centre(
         people: Arc::clone(&state.people),
         purse: Arc::clone(&state.judge.purse),
         panel: Arc::clone(panel),
+        tries: Arc::clone(&state.logins.tries),
     };
     Ok(Centre::open(parts)?)
 }

@@ -135,6 +135,16 @@ pub enum BoardError {
 }
 
 impl Board {
+    /// Whether a PIN can be typed: at the box's own pad, or at a reader that has keys.
+    #[must_use]
+    pub fn has_pad(&self) -> bool {
+        let has_keys = |part: &ReaderPart| match &part.kind {
+            ReaderKind::Osdp(osdp) => osdp.keypad,
+            _ => false,
+        };
+        self.keypad.is_some() || self.readers.iter().any(has_keys)
+    }
+
     /// Reads a board file.
     ///
     /// # Errors

@@ -506,3 +506,17 @@ fn a_keypad_whose_wires_could_give_no_key_is_refused() {
         "{told}"
     );
 }
+
+#[test]
+fn a_board_has_a_pad_of_its_own_or_at_a_reader_that_says_so() {
+    let board = |more: &str| {
+        let text = format!("name = \"x\"\n[reader]\n{OSDP}bus = \"/dev/ttyUSB0\"\n{more}");
+        Board::parse(&text).unwrap()
+    };
+    assert!(!board("").has_pad());
+    assert!(!board("keypad = false").has_pad());
+    assert!(board("keypad = true").has_pad());
+    assert!(Board::parse(SIM).unwrap().has_pad() == Board::parse(SIM).unwrap().keypad.is_some());
+    let other = reader_problem(&format!("{MFRC522}bus = \"/dev/spidev0.0\"\nkeypad = true"));
+    assert!(other.contains("keypad"), "{other}");
+}

@@ -2,7 +2,7 @@
 //! Fingers of the directory in the sensors of this box: templates from the centre are loaded into the
 //! sensors, and a new finger is taken here and told to the centre, which confirms it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use platen_auth::people::People as _;
@@ -15,6 +15,7 @@ use platen_model::local::FingerProgress;
 use platen_model::{Chain, CredentialId, CredentialKind, CredentialRecord, Method};
 use platen_store::{DatabaseError, SealError};
 use smol::channel::Receiver;
+use smol::lock::Mutex as Turns;
 use thiserror::Error;
 
 use crate::node::Node;
@@ -60,12 +61,20 @@ pub(crate) struct Fingers {
     waiting: Mutex<HashSet<CredentialId>>,
     /// The copy by which the sensors were filled last.
     filled: Mutex<Option<Position>>,
+    /// Whose turn it is at each sensor: from looking for a free slot to noting whose finger is in it
+    /// nobody else may put one there.
+    turns: Mutex<HashMap<String, Arc<Turns<()>>>>,
 }
 
 impl Fingers {
     /// How the enrolment goes that was begun last.
     pub(crate) fn progress(&self) -> FingerProgress {
         lock(&self.progress).clone()
+    }
+
+    fn turn(&self, sensor: &str) -> Arc<Turns<()>> {
+        let mut turns = lock(&self.turns);
+        Arc::clone(turns.entry(sensor.to_owned()).or_default())
     }
 
     fn begin(&self, sensor: &str) -> Result<(), FingerError> {
@@ -127,6 +136,7 @@ pub(crate) fn enrol(node: &Arc<Node>, login: &str, sensor: &str) -> Result<(), F
 async fn take(node: &Arc<Node>, user: platen_model::UserId, name: &str) -> Result<(), FingerError> {
     let sensor = node.devices.sensor(name);
     let sensor = sensor.ok_or_else(|| FingerError::NoSensor(name.to_owned()))?;
+    let _turn = node.fingers.turn(name).lock_arc().await;
     let slot = free_slot(&node.cache, sensor).await?;
     let replies = ask(sensor, FingerRequest::Enrol { slot })?;
     loop {
@@ -188,22 +198,33 @@ pub(crate) async fn fill(node: &Arc<Node>) {
         return;
     }
     for sensor in node.devices.sensors() {
-        if let Err(error) = fill_one(node, sensor).await {
-            log::warn!(reader = sensor.name(), err:% = Chain(&error); "fingers are not loaded; tried again");
-            return;
+        match fill_one(&node.cache, &node.fingers, sensor).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                log::warn!(reader = sensor.name(), err:% = Chain(&error); "fingers are not loaded; tried again");
+                return;
+            }
         }
     }
     *lock(&node.fingers.filled) = Some(position);
 }
 
-async fn fill_one(node: &Arc<Node>, sensor: &FingerHandle) -> Result<(), FingerError> {
-    let cache = &node.cache;
+/// `false` while a finger is being taken there, which may last a minute.
+async fn fill_one(
+    cache: &Arc<Cache>,
+    own: &Fingers,
+    sensor: &FingerHandle,
+) -> Result<bool, FingerError> {
+    let Some(_turn) = own.turn(sensor.name()).try_lock_arc() else {
+        return Ok(false);
+    };
     let fingers = cache.fingers(sensor.part())?;
     let known: HashSet<CredentialId> = fingers.iter().map(|finger| finger.credential).collect();
-    lock(&node.fingers.waiting).retain(|id| !known.contains(id));
+    lock(&own.waiting).retain(|id| !known.contains(id));
     let mut there = HashSet::new();
     for (slot, credential) in cache.slots(sensor.name())? {
-        let waits = lock(&node.fingers.waiting).contains(&credential);
+        let waits = lock(&own.waiting).contains(&credential);
         if known.contains(&credential) || waits {
             there.insert(credential);
             continue;
@@ -220,7 +241,7 @@ async fn fill_one(node: &Arc<Node>, sensor: &FingerHandle) -> Result<(), FingerE
         one(sensor, FingerRequest::PutTemplate { slot, template }).await?;
         note(cache, sensor.name(), slot, Some(finger.credential)).await?;
     }
-    Ok(())
+    Ok(true)
 }
 
 async fn note(
@@ -270,3 +291,6 @@ async fn one(sensor: &FingerHandle, request: FingerRequest) -> Result<FingerRepl
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

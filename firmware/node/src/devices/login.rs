@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use platen_auth::tries::Side;
 use platen_auth::session::{Checked, LoggedIn, Place, QuestionKind};
+use platen_auth::tries::Side;
 use platen_auth::{Session, Step};
 use platen_hal::{CardUid, Key, PanelSignal};
 use platen_ledger::Entry;
@@ -44,6 +44,8 @@ pub(super) struct Standing {
     question: Option<QuestionKind>,
     binding: bool,
     typed: Typed,
+    /// Whether the journal has taken everything so far.
+    journaled: bool,
 }
 
 /// What a step led to.
@@ -64,7 +66,14 @@ impl Standing {
             question: None,
             binding: false,
             typed: Typed::default(),
+            journaled: true,
         }
+    }
+
+    /// The session, where a check of it runs.
+    pub(super) fn checking(self) -> Option<(u64, Session)> {
+        let runs = self.session.is_checking();
+        runs.then_some((self.number, self.session))
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -157,7 +166,7 @@ impl Door {
     async fn carry_out(self: &Arc<Self>, mut standing: Standing, mut step: Step) -> Stood {
         loop {
             for entry in standing.session.take_entries() {
-                self.journal(entry).await;
+                standing.journaled &= self.journal(entry).await;
             }
             step = match step {
                 Step::Ask(question) => {
@@ -191,7 +200,9 @@ impl Door {
                 },
                 Step::In(logged_in) => {
                     let (reader, held) = (&standing.reader, &standing.held);
-                    return Stood::ended(self.let_in(reader, held, &logged_in).await);
+                    let journaled = standing.journaled;
+                    let turn = self.let_in(reader, held, &logged_in, journaled).await;
+                    return Stood::ended(turn);
                 }
                 Step::Denied(reason) => return Stood::ended(self.refuse(standing, reason).await),
             };
@@ -231,16 +242,27 @@ impl Door {
         self.panel.tell(PanelSignal::Idle, &words)
     }
 
-    /// Lets somebody in who was recognised, and their jobs go.
-    pub(super) async fn let_in(&self, reader: &str, held: &Held, logged_in: &LoggedIn) -> u64 {
+    /// Lets somebody in who was recognised, and their jobs go. `journaled`: whether the journal has
+    /// what happened before, without which a card that was bound is nobody's at the centre.
+    pub(super) async fn let_in(
+        &self,
+        reader: &str,
+        held: &Held,
+        logged_in: &LoggedIn,
+        journaled: bool,
+    ) -> u64 {
         let LoggedIn {
             identity, method, ..
         } = logged_in;
         let mut tapped = self.admit(reader, held.proved, identity, *method).await;
-        if logged_in.bound {
-            let bound = self.panel.bound_words().to_owned();
+        let words = match (journaled, logged_in.bound) {
+            (false, _) => Some(self.panel.journal_words()),
+            (true, true) => Some(self.panel.bound_words()),
+            (true, false) => None,
+        };
+        if let Some(words) = words.filter(|words| tapped.more.as_deref() != Some(words)) {
             let more = tapped.more.take();
-            tapped.more = Some(more.map_or(bound.clone(), |more| format!("{more} {bound}")));
+            tapped.more = Some(more.map_or(words.to_owned(), |more| format!("{more} {words}")));
         }
         self.show_result(held, tapped)
     }

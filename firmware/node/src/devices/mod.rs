@@ -20,12 +20,14 @@ mod owned;
 mod pad;
 pub(crate) mod simulated;
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use platen_auth::Cache;
+use platen_auth::Session;
 use platen_auth::people::People as _;
 use platen_auth::phone::ByPhone;
 use platen_auth::session::{Input, LoggedIn};
@@ -52,6 +54,9 @@ pub(crate) use self::owned::{EVENTS, Owned, Parts, ReaderLamps, lights};
 const SHOW: Duration = Duration::from_secs(8);
 /// News of logins that wait for the door; each login has one at most.
 pub(crate) const NEWS: usize = 16;
+
+/// Ended logins whose check still runs, at most: more than wait for a check at once.
+const ENDED_MAX: usize = 64;
 
 /// News of the logins that are under way, by number.
 pub(crate) type News = (Sender<(u64, Told)>, Receiver<(u64, Told)>);
@@ -95,6 +100,8 @@ struct At {
     /// Logins begun so far.
     number: u64,
     standing: Option<Standing>,
+    /// Logins that were ended while a check ran: what comes of it belongs into the journal.
+    ended: VecDeque<(u64, Session)>,
 }
 
 impl Door {
@@ -161,6 +168,7 @@ impl Door {
                     // News of a login that was ended by the next one.
                     standing => {
                         at.standing = standing;
+                        self.told_late(at, number, told).await;
                         return None;
                     }
                 }
@@ -170,6 +178,17 @@ impl Door {
         };
         at.standing = stood.standing;
         stood.ended
+    }
+
+    /// Nobody waits any more, but a secret was locked, a code used up, a card bound.
+    async fn told_late(&self, at: &mut At, number: u64, told: Told) {
+        let place = at.ended.iter().position(|(ended, _)| *ended == number);
+        let session = place.and_then(|place| at.ended.remove(place));
+        if let (Some((_, session)), Told::Checked(checked)) = (session, told) {
+            for entry in session.ended(&checked) {
+                self.journal(entry).await;
+            }
+        }
     }
 
     async fn event(self: &Arc<Self>, at: &mut At, event: DeviceEvent) -> Stood {
@@ -251,7 +270,9 @@ impl Door {
             credential: who.credential,
             bound: false,
         };
-        let turn = self.let_in("panel", &Held::default(), &logged_in).await;
+        let turn = self
+            .let_in("panel", &Held::default(), &logged_in, true)
+            .await;
         self.rest_later(turn);
         Ok(())
     }
@@ -277,7 +298,11 @@ impl Door {
 impl At {
     /// Whoever comes now ends the login that is under way.
     fn next_number(&mut self) -> u64 {
-        self.standing = None;
+        let checking = self.standing.take().and_then(Standing::checking);
+        if self.ended.len() >= ENDED_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.extend(checking);
         self.number += 1;
         self.number
     }

@@ -151,6 +151,16 @@ pub(super) fn denied(
             "Too many wrong tries. Wait some minutes, or ask your administrator.",
             "错误次数过多，请稍后再试或联系管理员。",
         ),
+        Denied::Busy => (
+            PanelSignal::Refused,
+            "Too many tries here just now. Wait a minute, then try again.",
+            "当前尝试过多，请一分钟后再试。",
+        ),
+        Denied::NoPad => (
+            PanelSignal::Refused,
+            "This card needs your PIN, but no PIN pad is known here. If there is one, press a key of it and tap again; else tell your administrator.",
+            "此卡需要输入 PIN 码，但尚未检测到键盘。如有键盘，请先按任意键再刷卡，否则请联系管理员。",
+        ),
         Denied::BadCode => (
             PanelSignal::Refused,
             "This code is not valid, or was used. Ask for a new one.",
@@ -197,9 +207,12 @@ mod tests {
             Denied::UnknownFinger,
             Denied::WrongSecret,
             Denied::LockedOut,
+            Denied::Busy,
+            Denied::NoPad,
             Denied::BadCode,
             Denied::CacheTooOld,
             Denied::NotSeenHere,
+            Denied::UserDisabled,
             Denied::Expired,
             Denied::GaveUp,
         ];
@@ -211,4 +224,3 @@ mod tests {
         }
     }
 }
-            Denied::UserDisabled,

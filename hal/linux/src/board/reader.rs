@@ -102,6 +102,8 @@ pub struct OsdpPart {
     pub secure: OsdpSecurity,
     /// Whether a card in clear is asked for a second time.
     pub ask_twice: bool,
+    /// Whether it has keys to type a PIN on.
+    pub keypad: bool,
 }
 
 /// A USB reader that types.
@@ -291,12 +293,14 @@ fn osdp(table: &mut Table<'_>, backend: Backend) -> Result<ReaderKind, BoardErro
     let check = table.take("check").map(|item| item.word(&CHECKS));
     let secure = table.take("secure").map(|item| item.word(&SECURITY));
     let ask_twice = table.take("ask_twice").map(|item| item.bool());
+    let keypad = table.take("keypad").map(|item| item.bool());
     Ok(ReaderKind::Osdp(OsdpPart {
         uart: uart(table, backend, &OSDP_BAUD)?,
         address: u8::try_from(address.unwrap_or(0)).unwrap_or(0),
         check: check.transpose()?.unwrap_or_default(),
         secure: secure.transpose()?.unwrap_or_default(),
         ask_twice: ask_twice.transpose()?.unwrap_or(true),
+        keypad: keypad.transpose()?.unwrap_or(false),
     }))
 }
 

@@ -8,7 +8,7 @@ use platen_bed::browser::{Browser, BrowserOptions};
 use platen_bed::wait;
 
 use crate::box_under_test::{SOON, user};
-use crate::web_office::{NUMBER, ODD_LOGIN, PIN, WebOffice, log_in};
+use crate::web_office::{NUMBER, ODD_LOGIN, PIN, TOO_LONG, WebOffice, log_in};
 
 /// What a page says of what was done; not the banner that the centre is away.
 const NOTE: &str = ".note:not(.banner)";
@@ -199,6 +199,10 @@ fn a_phone_that_read_the_panels_code_logs_its_owner_in_there() {
     };
     let browser = web.browser(&phone);
     browser.open(url).unwrap();
+    // Looking changed nothing: the code is this browser's with the button.
+    browser.wait_for("main", "Hall, second floor").unwrap();
+    picture(&browser, "phone-claim");
+    browser.click("button.primary").unwrap();
     browser.wait_for("main", "Log in first").unwrap();
     picture(&browser, "phone-login");
     log_in(&browser, &user(), PIN);
@@ -246,12 +250,7 @@ fn no_page_scrolls_sideways_or_weighs_much_on_the_smallest_screens() {
     web.print("two.pdf", 2);
     let browser = web.logged_in(&english());
     browser.wait_for(".rows", "2 pages").unwrap();
-    let jobs = [
-        "/jobs",
-        "/jobs/1",
-        "/progress?job=1&why=printer",
-        "/account",
-    ];
+    let jobs = ["/jobs", "/jobs/1", "/progress?job=1", "/account"];
     let helps = ["/help", "/help/jobs", "/help/trouble", "/nothing/here"];
     for size in [(800, 480), (390, 844), (320, 568)] {
         browser.resize(size).unwrap();
@@ -316,7 +315,7 @@ fn a_page_follows_the_printer_and_says_what_to_do_when_it_stops() {
     browser.wait_for(".printers", "fill a tray").unwrap();
     picture(&browser, "trouble-en");
     browser.click("button.primary").unwrap();
-    browser.wait_for(NOTE, "fill a tray").unwrap();
+    browser.wait_for(".progress", "fill a tray").unwrap();
     picture(&browser, "refused-en");
     assert_eq!(web.waiting(), 1);
     web.office.printer.command("clear").unwrap();
@@ -329,4 +328,37 @@ fn a_page_follows_the_printer_and_says_what_to_do_when_it_stops() {
     browser.wait_for(".printers", "Ready").unwrap();
     browser.click("button.primary").unwrap();
     web.office.printer.wait_for_job(1, SOON).unwrap();
+}
+
+#[test]
+fn every_job_says_why_it_was_not_printed_and_what_a_rule_says_of_it() {
+    let web = WebOffice::open();
+    web.print("book.pdf", 12);
+    web.print("one.pdf", 1);
+    let browser = web.logged_in(&english());
+    browser.wait_for(".rows", "12 pages").unwrap();
+    browser.click("button.primary").unwrap();
+    let rows = browser.wait_for(".progress", "Done").unwrap();
+    assert!(rows.contains("does not allow it here"), "{rows}");
+    assert_eq!(rows.matches(TOO_LONG).count(), 1, "{rows}");
+    browser
+        .wait_for("h1", "Not everything was printed")
+        .unwrap();
+    assert_eq!(browser.overflow().unwrap(), 0);
+    picture(&browser, "rule-en");
+    web.office.printer.wait_for_job(1, SOON).unwrap();
+    assert_eq!(web.waiting(), 1);
+}
+
+#[test]
+fn a_box_of_no_site_says_that_nobody_can_log_in_there() {
+    let web = WebOffice::open_of_no_site("");
+    let browser = web.browser(&english());
+    browser.open(&web.at("/")).unwrap();
+    browser.wait_for(NOTE, "Nobody can log in").unwrap();
+    assert_eq!(browser.count("form, input").unwrap(), 0);
+    picture(&browser, "no-site-en");
+    browser.open(&web.at("/login?lang=zh")).unwrap();
+    browser.wait_for(NOTE, "无法在此页面登录").unwrap();
+    assert_eq!(browser.overflow().unwrap(), 0);
 }

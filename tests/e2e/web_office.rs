@@ -14,9 +14,11 @@ use platen_bed::daemon::Daemon;
 use platen_bed::documents::{self, Paper};
 use platen_bed::ipptool::IppTool;
 use platen_bed::wait;
-use platen_model::directory::{CredentialKind, CredentialRecord, Record, Revised, UserRecord};
+use platen_model::directory::{
+    CredentialKind, CredentialRecord, Record, Revised, RuleRecord, UserRecord,
+};
 use platen_model::{
-    Changes, CredentialId, JobId, Moment, NodeId, Prices, PricesId, SiteId, UserId,
+    Changes, CredentialId, JobId, Moment, NodeId, Prices, PricesId, RuleId, SiteId, UserId,
 };
 use platen_store::{Database, Disk, Keys, RealDisk, SealedFile};
 use platen_sync::card::code_key;
@@ -41,6 +43,14 @@ const PRINT_NAMED: &str = r#"{
 
 /// The person's PIN.
 pub(crate) const PIN: &str = "481516";
+/// Somebody whose login name is digits alone, and another person's number.
+pub(crate) const DIGITS: &str = "20240017";
+/// The password of that login.
+pub(crate) const PASSWORD: &str = "a long enough phrase";
+/// The person who has it as a number, with the same [`PIN`] as everybody.
+pub(crate) const GRACE: &str = "grace";
+/// What a rule says to whoever wants more than ten pages.
+pub(crate) const TOO_LONG: &str = "Use the print shop.";
 /// The key of the site's card and code hashes.
 const SITE_KEY: Hash = Hash([7; 32]);
 /// The person's number for PIN pads.
@@ -63,20 +73,15 @@ impl WebOffice {
 
     /// With further lines in the `[web]` section.
     pub(crate) fn open_with(further: &str) -> Self {
-        let address = free_address().unwrap();
-        let text =
-            format!("[web]\nlisten = [\"{address}\"]\naddress = \"https://{address}\"\n{further}");
-        let office = Office::open_with(|config| {
-            config.name = "Hall, second floor".to_owned();
-            config.further = text;
-        });
+        let of_no_site = Self::open_of_no_site(further);
+        let (office, address) = (of_no_site.office, of_no_site.address);
         let Office {
             daemon,
             printer,
             folder,
         } = office;
         let config = daemon.stop().unwrap();
-        let code = Code::generate().unwrap();
+        let code = of_no_site.code;
         put_people(&config.folder.join("data"), &code);
         let daemon = Daemon::start(config).unwrap();
         let office = Office {
@@ -88,6 +93,22 @@ impl WebOffice {
             office,
             address,
             code,
+        }
+    }
+
+    /// A box with its own users, which is of no site; the code is nobody's.
+    pub(crate) fn open_of_no_site(further: &str) -> Self {
+        let address = free_address().unwrap();
+        let text =
+            format!("[web]\nlisten = [\"{address}\"]\naddress = \"https://{address}\"\n{further}");
+        let office = Office::open_with(|config| {
+            config.name = "Hall, second floor".to_owned();
+            config.further = text;
+        });
+        Self {
+            office,
+            address,
+            code: Code::generate().unwrap(),
         }
     }
 
@@ -217,6 +238,10 @@ fn put_people(data: &Path, code: &Code) {
         let hash = secret::hash(&Secret::new(PIN.to_owned())).unwrap();
         credential(id(number), UserId(id(of)), CredentialKind::Pin { hash })
     };
+    let password = {
+        let hash = secret::hash(&Secret::new(PASSWORD.to_owned())).unwrap();
+        CredentialKind::Password { hash }
+    };
     let key = code_key(
         &SiteKeys {
             keys: vec![SITE_KEY],
@@ -231,6 +256,15 @@ fn put_people(data: &Path, code: &Code) {
         pin(3, 1),
         pin(4, 2),
         credential(id(5), UserId(id(1)), CredentialKind::Code { key }),
+        Record::User(person(7, DIGITS, "", None)),
+        credential(id(8), UserId(id(7)), password),
+        Record::User(person(9, GRACE, "", Some(DIGITS))),
+        pin(10, 9),
+        Record::Rule(RuleRecord {
+            id: RuleId(id(11)),
+            order: 1,
+            text: format!("deny print when pages > 10 say \"{TOO_LONG}\""),
+        }),
         Record::Prices(Prices {
             id: PricesId(id(6)),
             name: "Office".to_owned(),

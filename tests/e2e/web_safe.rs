@@ -14,7 +14,7 @@ use platen_bed::wait::Stopwatch;
 use platen_net::{HttpsClient, HttpsOptions, TlsTrust};
 
 use crate::box_under_test::user;
-use crate::web_office::{PIN, WebOffice};
+use crate::web_office::{DIGITS, GRACE, NUMBER, PASSWORD, PIN, WebOffice};
 
 const LIMIT: Duration = Duration::from_secs(30);
 const COOKIE_NAME: &str = "__Host-platen";
@@ -225,6 +225,67 @@ fn nobody_learns_from_a_refusal_whether_there_is_such_a_person() {
     let all = [known_took, unknown_took, password_took];
     let (least, most) = (all.iter().min().unwrap(), all.iter().max().unwrap());
     assert!(*most < *least * 10, "{all:?}");
+}
+
+#[test]
+fn somebody_whose_login_name_is_a_number_logs_in_with_a_password_and_locks_nobody_else() {
+    let web = WebOffice::open();
+    let mut visitor = Visitor::new(&web);
+    for _ in 0..6 {
+        let answer = visitor.log_in(DIGITS, "not the right phrase");
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+    // The sixth was told of the lock, and for how long.
+    let locked = text(&visitor.log_in(DIGITS, PASSWORD));
+    assert!(locked.contains("Wait 15 minutes"), "{locked}");
+    // The person who has these digits as a number has lost nothing by it.
+    assert_eq!(goes_to(&visitor.log_in(GRACE, PIN)), "/jobs");
+    let web = WebOffice::open();
+    let mut visitor = Visitor::new(&web);
+    assert_eq!(goes_to(&visitor.log_in(DIGITS, PASSWORD)), "/jobs");
+    // The number of somebody, which is nobody's login name.
+    let mut other = Visitor::new(&web);
+    assert_eq!(goes_to(&other.log_in(NUMBER, PIN)), "/jobs");
+}
+
+#[test]
+fn a_code_that_one_browser_claimed_is_worth_nothing_in_another() {
+    let web = WebOffice::open();
+    web.print("one.pdf", 1);
+    let shown = || {
+        let code = web.office.ctl(&["phone"]).remove(0);
+        let url = code["url"].as_str().unwrap();
+        url.strip_prefix(&web.at("")).unwrap().to_owned()
+    };
+    let page = shown();
+    // Previews of the link look at it, as often as they like.
+    for _ in 0..3 {
+        let look = text(&Visitor::new(&web).get(&page));
+        assert!(look.contains("Hall, second floor"), "{look}");
+    }
+    assert_eq!(shown(), page);
+    let mut victim = Visitor::new(&web);
+    assert_eq!(goes_to(&victim.log_in(&user(), PIN)), "/jobs");
+    let mut attacker = Visitor::new(&web);
+    let (token, code) = (attacker.token(&page), page.split("c=").nth(1).unwrap());
+    let claim = format!("token={token}&c={code}");
+    assert_eq!(goes_to(&attacker.post("/phone", &claim)), "/phone");
+    assert_ne!(shown(), page);
+    // Whatever address is sent on, the victim's browser has claimed nothing.
+    assert_eq!(victim.get("/phone").status(), StatusCode::NOT_FOUND);
+    assert!(text(&victim.get(&page)).contains("too old or was used"));
+    let token = victim.token("/jobs");
+    let told = text(&victim.post("/phone", &format!("token={token}&c={code}")));
+    assert!(told.contains("too old or was used"), "{told}");
+    assert_eq!(web.waiting(), 1);
+    // The browser that claimed it goes on, over its login with its new cookie.
+    let before = attacker.cookie.clone();
+    assert_eq!(goes_to(&attacker.log_in(GRACE, PIN)), "/phone");
+    assert_ne!(attacker.cookie, before);
+    let token = attacker.token("/phone");
+    let done = text(&attacker.post("/phone", &format!("token={token}")));
+    assert!(done.contains("logged in at the printer"), "{done}");
+    assert_eq!(web.waiting(), 1);
 }
 
 #[test]

@@ -53,6 +53,8 @@ pub(super) enum Fault {
     /// A form without our token, or of another site.
     Form,
     NoPage,
+    /// The question of the panel's code, to a browser that has claimed none.
+    NoClaim,
     /// For displays at the box alone.
     NotHere,
     TooBig,
@@ -68,7 +70,7 @@ impl Fault {
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::Form | Self::NotHere => StatusCode::FORBIDDEN,
-            Self::NoPage => StatusCode::NOT_FOUND,
+            Self::NoPage | Self::NoClaim => StatusCode::NOT_FOUND,
             Self::TooBig => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Kind => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -80,6 +82,7 @@ impl Fault {
         match self {
             Self::Form => Word::FaultForm,
             Self::NoPage => Word::FaultNoPage,
+            Self::NoClaim => Word::PhoneOld,
             Self::NotHere => Word::PanelElsewhere,
             Self::TooBig => Word::FaultTooBig,
             Self::Method => Word::FaultMethod,

@@ -3,11 +3,13 @@
 
 use platen_model::{
     Chain, ColorMode, Covers, Identity, Job, JobNumber, JobState, JobStateReason, PageCount,
-    PrinterName, Unit,
+    PrinterName, Reason, Unit,
 };
 
 use super::answer::Fault;
+use super::forms::why;
 use super::page::{BoxName, Offline, money};
+use super::sessions::Person;
 use super::view::{Balance, JobRow, PrinterRow, PrinterState, ProgressRow, Stage};
 use super::words::{Word, fill};
 use crate::config::Language;
@@ -121,17 +123,40 @@ pub(super) fn own(node: &Node, person: &Identity, number: JobNumber) -> Option<J
     person.owner_keys.contains(&job.owner.key).then_some(job)
 }
 
-/// Released jobs of the person, in the order named.
-pub(super) fn progress(node: &Node, person: &Identity, numbers: &[JobNumber]) -> Vec<ProgressRow> {
+/// The person's jobs of the last release, in the order named, each with what was said of it.
+pub(super) fn progress(
+    node: &Node,
+    person: &Person,
+    numbers: &[JobNumber],
+    language: Language,
+) -> Vec<ProgressRow> {
     let own = numbers
         .iter()
-        .filter_map(|number| own(node, person, *number));
-    own.map(|job| ProgressRow {
-        number: job.number,
-        name: middle_cut(&job.name),
-        stage: stage(&job),
+        .filter_map(|number| own(node, &person.login.identity, *number));
+    own.map(|job| {
+        let note = person.notes.get(&job.number);
+        let stage = stage(&job);
+        // What held it back is over once it was released after all.
+        let why = note.and_then(|note| note.why);
+        let why = why.filter(|_| matches!(stage, Stage::Held | Stage::Halfway));
+        ProgressRow {
+            number: job.number,
+            name: middle_cut(&job.name),
+            why: why.map(|reason| told(node, reason, language)),
+            says: note.map_or_else(Vec::new, |note| note.says.clone()),
+            stage,
+        }
     })
     .collect()
+}
+
+/// Why a job was not released, with what is wrong with the printer where it was that.
+fn told(node: &Node, reason: Reason, language: Language) -> String {
+    let trouble = printers(node, language)
+        .into_iter()
+        .find_map(|printer| printer.trouble);
+    let trouble = trouble.unwrap_or_default();
+    fill(language, why(reason), &[&trouble]).trim().to_owned()
 }
 
 fn stage(job: &Job) -> Stage {

@@ -16,7 +16,7 @@ use super::help::Topic;
 use super::pages::jobs as jobs_page;
 use super::pages::options::{COPIES_MAX, color_word};
 use super::route::{Web, numbers, ok};
-use super::sessions::Person;
+use super::sessions::{Notes, Person};
 use super::visit::Visit;
 use super::words::Word;
 use crate::node::CancelError;
@@ -39,6 +39,9 @@ impl Web {
         if words == ["logout"] {
             return self.log_out(visit);
         }
+        if words == ["phone"] && visit.person.is_none() {
+            return Ok(self.claim_phone(visit, &form));
+        }
         // The session ended while the form was on the screen.
         let Some(person) = visit.person.clone() else {
             return Ok(Answer::See("/login?idle=1".to_owned()));
@@ -54,6 +57,7 @@ impl Web {
 
     fn log_out(&self, visit: &mut Visit) -> Result<Answer, Fault> {
         self.sessions.close(&visit.cookie);
+        self.phones.give_up(&visit.cookie);
         visit.cookie = self.sessions.cookie().map_err(|_| Fault::Box)?;
         visit.cookie_is_new = true;
         Ok(Answer::See("/login?out=1".to_owned()))
@@ -66,7 +70,10 @@ impl Web {
             return Ok(told("none"));
         }
         match form.one("do") {
-            Some("release") => self.release(person, &jobs, form.one("printer")).await,
+            Some("release") => {
+                self.release(visit, person, &jobs, form.one("printer"))
+                    .await
+            }
             Some("delete") => {
                 let frame = self.frame(visit, Word::DeleteTitle, Topic::Delete);
                 let rows: Vec<_> = jobs.iter().map(|job| facts::row(&self.node, job)).collect();
@@ -79,20 +86,12 @@ impl Web {
     /// Sends the chosen jobs to their printer and shows how it goes.
     async fn release(
         &self,
+        visit: &Visit,
         person: &Person,
         jobs: &[Job],
         printer: Option<&str>,
     ) -> Result<Answer, Fault> {
-        let chosen = printer.filter(|name| *name != self.node.default_printer().name);
-        let chosen = chosen.map(|name| PrinterName(name.to_owned()));
-        let wishes: Vec<Wish> = jobs
-            .iter()
-            .map(|job| Wish {
-                job: job.number,
-                options: None,
-                printer: chosen.clone(),
-            })
-            .collect();
+        let wishes = wishes(jobs, printer);
         let (node, login) = (Arc::clone(&self.node), person.login.clone());
         let work = async move {
             let releases = &node.releases;
@@ -105,8 +104,10 @@ impl Web {
             log::error!(err:% = Chain(&error); "held jobs can't be read");
             Fault::Box
         })?;
-        let why = tapped.waits.first().map(|(_, reason)| keyword(*reason));
-        Ok(progress(&tapped.released, why))
+        self.sessions
+            .note(&visit.cookie, notes(tapped.waits, tapped.says));
+        let numbers: Vec<_> = jobs.iter().map(|job| job.number).collect();
+        Ok(progress(&numbers))
     }
 
     /// The jobs that a form names, as far as they are the person's.
@@ -136,7 +137,7 @@ impl Web {
             }
         }
         if form.one("stop").is_some() {
-            return progress(&jobs.iter().map(|job| job.number).collect::<Vec<_>>(), None);
+            return progress(&jobs.iter().map(|job| job.number).collect::<Vec<_>>());
         }
         told(if all { "deleted" } else { "partly" })
     }
@@ -160,13 +161,13 @@ impl Web {
         let sides = form.one("sides").and_then(Sides::from_keyword);
         options.sides = sides.unwrap_or(options.sides);
         options.color = form.one("color").and_then(color).unwrap_or(options.color);
-        match self.node.spool.set_options(wanted, options).await {
         let unchanged = options == job.options;
+        match self.node.spool.set_options(wanted, options).await {
             Ok(_) => {
-                self.node.counter.request(wanted);
                 if !unchanged {
                     self.node.releases.judge().approvals.forget(job.id);
                 }
+                self.node.counter.request(wanted);
                 Ok(told("saved"))
             }
             Err(SpoolError::NotNow(_) | SpoolError::NotFound(_)) => Ok(told("late")),
@@ -183,44 +184,53 @@ fn told(keyword: &str) -> Answer {
     Answer::See(format!("/jobs?told={keyword}"))
 }
 
-/// The progress of these jobs, and why others were not released.
-pub(super) fn progress(numbers: &[JobNumber], why: Option<&'static str>) -> Answer {
+/// The progress of these jobs.
+fn progress(numbers: &[JobNumber]) -> Answer {
     let jobs: Vec<String> = numbers
         .iter()
         .map(|number| format!("job={number}"))
         .collect();
-    let why = why.map(|why| format!("why={why}"));
-    let query: Vec<String> = jobs.into_iter().chain(why).collect();
-    Answer::See(format!("/progress?{}", query.join("&")))
+    Answer::See(format!("/progress?{}", jobs.join("&")))
 }
 
-/// A reason in an address.
-fn keyword(reason: Reason) -> &'static str {
-    REASONS
-        .iter()
-        .find(|(known, ..)| *known == reason)
-        .map_or("other", |(_, keyword, _)| keyword)
+/// What a release said of each job, for the page after it.
+fn notes(waits: Vec<(JobNumber, Reason)>, says: Vec<(JobNumber, String)>) -> Notes {
+    let mut notes = Notes::new();
+    for (number, reason) in waits {
+        notes.entry(number).or_default().why = Some(reason);
+    }
+    for (number, text) in says {
+        notes.entry(number).or_default().says.push(text);
+    }
+    notes
 }
 
-/// What the keyword of an address means.
-pub(super) fn why(keyword: &str) -> Option<Word> {
-    let known = REASONS.iter().find(|(_, own, _)| *own == keyword);
-    known
-        .map(|(.., word)| *word)
-        .or((keyword == "other").then_some(Word::WhyOther))
+/// What people are told of a job that was not released.
+pub(super) fn why(reason: Reason) -> Word {
+    match reason {
+        Reason::PrinterInError => Word::WhyPrinter,
+        Reason::FormatNotTaken => Word::WhyFormat,
+        Reason::NotReleasable => Word::WhyChanged,
+        Reason::NoPermission => Word::WhyRule,
+        Reason::QuotaSpent => Word::WhyQuota,
+        Reason::NeedsApproval => Word::WhyApproval,
+        Reason::NoCount => Word::WhyCount,
+        Reason::NoClock => Word::WhyClock,
+        Reason::CannotChange => Word::WhyCannotChange,
+        Reason::NotOwner => Word::WhyOther,
+    }
 }
 
-const REASONS: &[(Reason, &str, Word)] = &[
-    (Reason::PrinterInError, "printer", Word::WhyPrinter),
-    (Reason::FormatNotTaken, "format", Word::WhyFormat),
-    (Reason::NotReleasable, "changed", Word::WhyChanged),
-    (Reason::NoPermission, "rule", Word::WhyRule),
-    (Reason::QuotaSpent, "quota", Word::WhyQuota),
-    (Reason::NeedsApproval, "approval", Word::WhyApproval),
-    (Reason::NoCount, "count", Word::WhyCount),
-    (Reason::NoClock, "clock", Word::WhyClock),
-    (Reason::CannotChange, "rules", Word::WhyCannotChange),
-];
+/// What the person chose: all of it goes to the printer that stands in the form, also the first one,
+/// which is not where a job was sent to in any case.
+fn wishes(jobs: &[Job], printer: Option<&str>) -> Vec<Wish> {
+    let wish = |job: &Job| Wish {
+        job: job.number,
+        options: None,
+        printer: printer.map(|name| PrinterName(name.to_owned())),
+    };
+    jobs.iter().map(wish).collect()
+}
 
 fn copies(typed: &str) -> Option<u32> {
     let copies = typed.parse().ok()?;
@@ -231,4 +241,63 @@ fn color(word: &str) -> Option<ColorMode> {
     [ColorMode::Auto, ColorMode::Color, ColorMode::Monochrome]
         .into_iter()
         .find(|color| color_word(*color) == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use platen_model::{JobId, JobOptions, JobState, Owner, OwnerKey};
+
+    use super::*;
+
+    fn job(number: u32, target: Option<&str>) -> Job {
+        Job {
+            id: JobId::from_parts(0, &[0; 10]),
+            number: JobNumber(number),
+            name: String::new(),
+            owner: Owner {
+                name: String::new(),
+                key: OwnerKey([0; 16]),
+            },
+            format: "application/pdf".to_owned(),
+            octets: 1,
+            options: JobOptions::default(),
+            state: JobState::PendingHeld,
+            reason: JobStateReason::JobReleaseWait,
+            target: target.map(|name| PrinterName(name.to_owned())),
+            created_unix_ms: 0,
+            processing_unix_ms: None,
+            ended_unix_ms: None,
+            count: None,
+            impressions_completed: 0,
+        }
+    }
+
+    #[test]
+    fn the_chosen_printer_is_meant_for_every_job_also_for_one_sent_to_another() {
+        let jobs = [job(1, None), job(2, Some("second"))];
+        let first = Some(PrinterName("first".to_owned()));
+        for wish in wishes(&jobs, Some("first")) {
+            assert_eq!(wish.printer, first, "{wish:?}");
+        }
+        assert!(
+            wishes(&jobs, None)
+                .iter()
+                .all(|wish| wish.printer.is_none())
+        );
+    }
+
+    #[test]
+    fn every_job_has_its_own_reason_and_what_its_rules_say() {
+        let (first, second) = (JobNumber(1), JobNumber(2));
+        let waits = vec![(first, Reason::QuotaSpent), (second, Reason::NoPermission)];
+        let says = vec![(second, "a".to_owned()), (JobNumber(3), "b".to_owned())];
+        let notes = notes(waits, says);
+        let of = |number: u32| {
+            let note = notes.get(&JobNumber(number)).unwrap();
+            (note.why, note.says.join(" "))
+        };
+        assert_eq!(of(1), (Some(Reason::QuotaSpent), String::new()));
+        assert_eq!(of(2), (Some(Reason::NoPermission), "a".to_owned()));
+        assert_eq!(of(3), (None, "b".to_owned()));
+    }
 }

@@ -3,6 +3,10 @@
 //! ([`platen_auth::Session`]), and what it says is put into words. Who failed learns the same,
 //! whether there is such a person or not.
 
+use std::time::Duration;
+
+use platen_auth::People;
+use platen_auth::phone::TOKEN_CHARS;
 use platen_auth::secret::Secret;
 use platen_auth::session::{Answer as Reply, Input, LoggedIn, Place, Step};
 use platen_auth::tries::Side;
@@ -68,37 +72,35 @@ impl Web {
         form: &Form,
         peer: PeerInfo,
     ) -> Result<Answer, Fault> {
-        let claim = form.one("c").filter(|claim| is_plain(claim));
+        if !self.node.door.people.are_members() {
+            return Ok(self.login_page(visit, Login::default()));
+        }
         let denied = match Typed::read(form) {
             Typed::Incomplete(word) => say(visit.language, word).to_owned(),
-            Typed::NoCode => refusal(visit.language, Denied::BadCode, 0),
+            Typed::NoCode => refusal(visit.language, Denied::BadCode, None),
             typed => {
                 if !self
                     .gate
                     .pass(peer.addr.ip(), self.node.clock.now().elapsed)
                 {
-                    return Ok(self.refused(
-                        visit,
-                        form,
-                        claim,
-                        say(visit.language, Word::TooBusy),
-                    ));
+                    return Ok(self.refused(visit, form, say(visit.language, Word::TooBusy)));
                 }
                 match self.try_in(typed).await? {
                     Ok(logged_in) => {
                         self.gate.give_back(peer.addr.ip());
                         self.begin(visit, logged_in)?;
-                        let place = claim.map(|claim| format!("/phone?claim={claim}"));
-                        return Ok(Answer::See(place.unwrap_or_else(|| "/jobs".to_owned())));
+                        let now = self.node.clock.now();
+                        let place = match self.phones.has_claim(&visit.cookie, now) {
+                            true => "/phone",
+                            false => "/jobs",
+                        };
+                        return Ok(Answer::See(place.to_owned()));
                     }
-                    Err(denied) => {
-                        let minutes = self.node.door.logins.people.settings().locked_minutes;
-                        refusal(visit.language, denied, minutes)
-                    }
+                    Err((denied, left)) => refusal(visit.language, denied, left),
                 }
             }
         };
-        Ok(self.refused(visit, form, claim, &denied))
+        Ok(self.refused(visit, form, &denied))
     }
 
     /// Begins the session of somebody who was let in.
@@ -108,25 +110,43 @@ impl Web {
         let cookie = self
             .sessions
             .open(login, ground, &visit.cookie, now.elapsed);
-        visit.cookie = cookie.map_err(|_| Fault::Box)?;
+        let cookie = cookie.map_err(|_| Fault::Box)?;
+        self.phones.move_claim(&visit.cookie, &cookie);
+        visit.cookie = cookie;
         visit.cookie_is_new = true;
         Ok(())
     }
 
-    fn refused(&self, visit: &Visit, form: &Form, claim: Option<&str>, text: &str) -> Answer {
+    fn refused(&self, visit: &Visit, form: &Form, text: &str) -> Answer {
         let login = Login {
             told: Some((Kind::Bad, text.to_owned())),
             name: form.one("name").unwrap_or_default().trim().to_owned(),
-            phone: claim.map(str::to_owned),
+            ..Login::default()
         };
-        ok(page(
-            &self.frame(visit, Word::LogInTitle, Topic::LogIn),
-            &login,
-        ))
+        self.login_page(visit, login)
+    }
+
+    /// The page of the login, which says so where nobody can log in.
+    pub(super) fn login_page(&self, visit: &Visit, login: Login) -> Answer {
+        let phone = self.phones.has_claim(&visit.cookie, self.node.clock.now());
+        let login = Login {
+            phone,
+            closed: !self.node.door.people.are_members(),
+            ..login
+        };
+        let topic = match phone {
+            true => Topic::Phone,
+            false => Topic::LogIn,
+        };
+        ok(page(&self.frame(visit, Word::LogInTitle, topic), &login))
     }
 
     /// Goes through the machine to its end and journals it.
-    async fn try_in(&self, typed: Typed) -> Result<Result<LoggedIn, Denied>, Fault> {
+    /// Who is in, or why nobody is and for how much longer not.
+    async fn try_in(
+        &self,
+        typed: Typed,
+    ) -> Result<Result<LoggedIn, (Denied, Option<Duration>)>, Fault> {
         let place = Place {
             name: PLACE.to_owned(),
             pad: true,
@@ -169,7 +189,8 @@ impl Web {
             };
         };
         self.journal(&mut session, &result).await?;
-        Ok(result)
+        let left = session.locked_for(now());
+        Ok(result.map_err(|denied| (denied, left)))
     }
 
     /// A login that the journal does not take is none.
@@ -211,8 +232,7 @@ impl Web {
                 (Input::Code(key), Vec::new())
             }
             Typed::Secret { name, secret } => {
-                let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
-                if is_number && self.node.door.logins.people.by_number(&name).is_some() {
+                if is_number(&*self.node.door.people, &name, &secret) {
                     let answers = vec![Reply::Number(name), Reply::Secret(secret)];
                     return (Input::Pad, answers);
                 }
@@ -230,14 +250,17 @@ impl Web {
     }
 }
 
-/// What a refusal means, as the person is told.
-pub(super) fn refusal(language: Language, denied: Denied, locked_minutes: u32) -> String {
+/// Whether somebody typed the number of the pads and a PIN, rather than a login name. Never by whether
+/// there is such a number: who tries could tell by the time it takes.
+fn is_number(people: &dyn People, name: &str, secret: &Secret) -> bool {
+    let is_digits = name.bytes().all(|byte| byte.is_ascii_digit());
+    is_digits && secret.is_pin() && people.by_login(name).is_none()
+}
+
+/// What a refusal means, as the person is told. `left`: for how much longer the secret is locked.
+pub(super) fn refusal(language: Language, denied: Denied, left: Option<Duration>) -> String {
     let word = match denied {
-        Denied::LockedOut if locked_minutes > 0 => {
-            let minutes = locked_minutes.to_string();
-            return fill(language, Word::LockedOut, &[&minutes]);
-        }
-        Denied::LockedOut => Word::LockedOutAWhile,
+        Denied::LockedOut => return locked(language, left),
         Denied::BadCode => Word::BadCode,
         Denied::UserDisabled => Word::UserDisabled,
         Denied::CacheTooOld => Word::CacheTooOld,
@@ -249,7 +272,42 @@ pub(super) fn refusal(language: Language, denied: Denied, locked_minutes: u32) -
     say(language, word).to_owned()
 }
 
-/// A phone's claim holds digits and letters alone.
-pub(super) fn is_plain(claim: &str) -> bool {
-    !claim.is_empty() && claim.len() <= 64 && claim.bytes().all(|b| b.is_ascii_alphanumeric())
+/// Rounded up: who waits that long is not turned away again.
+fn locked(language: Language, left: Option<Duration>) -> String {
+    const HOURS_FROM: u64 = 120;
+    let Some(left) = left else {
+        return say(language, Word::LockedOutAWhile).to_owned();
+    };
+    let minutes = left.as_secs().div_ceil(60);
+    match minutes {
+        0 | 1 => say(language, Word::LockedOneMinute).to_owned(),
+        2..HOURS_FROM => fill(language, Word::LockedMinutes, &[&minutes.to_string()]),
+        _ => {
+            let hours = minutes.div_ceil(60).to_string();
+            fill(language, Word::LockedHours, &[&hours])
+        }
+    }
+}
+
+/// A phone's code holds digits and letters alone.
+pub(super) fn is_code(code: &str) -> bool {
+    !code.is_empty() && code.len() <= TOKEN_CHARS && code.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_tells_the_time_that_is_really_left() {
+        let told = |seconds| {
+            let left = Some(Duration::from_secs(seconds));
+            refusal(Language::En, Denied::LockedOut, left)
+        };
+        assert!(told(1).contains("Wait a minute"), "{}", told(1));
+        assert!(told(61).contains("Wait 2 minutes"), "{}", told(61));
+        assert!(told(900).contains("Wait 15 minutes"), "{}", told(900));
+        assert!(told(7_140).contains("Wait 119 minutes"), "{}", told(7_140));
+        assert!(told(86_400).contains("Wait 24 hours"), "{}", told(86_400));
+    }
 }

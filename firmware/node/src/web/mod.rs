@@ -4,7 +4,7 @@
 //! Chinese, over TLS, without script for all but live updates.
 //!
 //! `pages` are functions from plain data to HTML, `view` is that data, `facts` makes it of the box;
-//! `visit` is a browser's request, `sessions` who is logged in, `answer` what goes back; `route`
+//! `visit` is a browser's request, `sessions` who is logged in, `ground` by what, `answer` what goes back; `route`
 //! brings them together, `forms` is what forms do. Nothing from outside becomes markup: `html` has
 //! no way to.
 
@@ -14,6 +14,7 @@ mod contrast;
 mod facts;
 mod forms;
 mod gate;
+mod ground;
 mod help;
 mod html;
 mod login;

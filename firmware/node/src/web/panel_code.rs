@@ -95,7 +95,8 @@ impl PhonePanel {
     pub(super) fn is_open(&self, token: &str, now: Moment) -> bool {
         // Digests, so that the time taken tells nothing of a code.
         let wanted = digest(&SHA256, token.as_bytes());
-        let fits = |code: &PhoneCode| digest(&SHA256, code.token.as_bytes()).as_ref() == wanted.as_ref();
+        let fits =
+            |code: &PhoneCode| digest(&SHA256, code.token.as_bytes()).as_ref() == wanted.as_ref();
         let shown = self.lock();
         let code = shown.iter().find(|code| fits(code));
         code.is_some_and(|code| self.door.phones.state(code.id, now) == PhoneState::Pending)
@@ -138,7 +139,7 @@ impl PhonePanel {
         }
     }
 
-    /// The person at the browser does not stand here, or logs out.
+    /// The person at the browser logs out.
     pub(super) fn give_up(&self, browser: &Cookie) {
         self.claims().remove(&browser.place());
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the phone asks that has read the panel's code, and what the display that shows it asks.
 //!
-//! A code in an address is claimed once and becomes a claim, which only this phone has: loading the
-//! page again works, sending the address on does not.
+//! Looking at the page of a code changes nothing. The form on it claims the code for this browser, by
+//! its cookie: from then on the address is worth nothing elsewhere, and there is nothing to send on.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use platen_wire::form::Form;
 use super::answer::{Answer, Fault};
 use super::facts;
 use super::help::Topic;
-use super::login::{is_plain, refusal};
+use super::login::{is_code, refusal};
 use super::pages::panel::{self, Panel};
 use super::pages::{login, phone};
 use super::route::{Web, ok};
@@ -26,26 +26,35 @@ impl Web {
     /// The page that the code opens.
     pub(super) fn phone(&self, visit: &Visit) -> Result<Answer, Fault> {
         let now = self.node.clock.now();
-        if let Some(token) = visit.query.one("c") {
-            return Ok(match self.phones.claim(token, now) {
-                Ok(claim) => Answer::See(format!("/phone?claim={}", claim.text)),
-                Err(_) => self.phone_told(visit, false, Word::PhoneOld, None),
-            });
-        }
-        let claim = visit.query.one("claim").filter(|claim| is_plain(claim));
-        let claim = claim.ok_or(Fault::NoPage)?;
-        if visit.person.is_none() {
-            let login = login::Login {
-                phone: Some(claim.to_owned()),
-                ..login::Login::default()
-            };
-            let frame = self.frame(visit, Word::LogInTitle, Topic::Phone);
-            return Ok(ok(login::page(&frame, &login)));
-        }
+        let code = match visit.query.one("c") {
+            Some(code) if is_code(code) && self.phones.is_open(code, now) => Some(code),
+            Some(_) => return Ok(self.phone_told(visit, false, Word::PhoneOld, None)),
+            None if !self.phones.has_claim(&visit.cookie, now) => return Err(Fault::NoClaim),
+            None if visit.person.is_none() => {
+                return Ok(self.login_page(visit, login::Login::default()));
+            }
+            None => None,
+        };
         let frame = self.frame(visit, Word::PhoneTitle, Topic::Phone);
         let place = facts::box_name(&self.node);
         let printer = &self.node.default_printer().name;
-        Ok(ok(phone::ask(&frame, &place, printer, claim)))
+        let then = match visit.person {
+            Some(_) => phone::Then::Confirm,
+            None => phone::Then::LogIn,
+        };
+        Ok(ok(phone::ask(&frame, &place, printer, code, then)))
+    }
+
+    /// Somebody who is not logged in claims the code that they read.
+    pub(super) fn claim_phone(&self, visit: &Visit, form: &Form) -> Answer {
+        let now = self.node.clock.now();
+        let code = form.one("c").filter(|code| is_code(code));
+        // Sent twice, the first one has it.
+        let claimed = code.is_some_and(|code| self.phones.claim(code, &visit.cookie, now).is_ok());
+        match claimed || self.phones.has_claim(&visit.cookie, now) {
+            true => Answer::See("/phone".to_owned()),
+            false => self.phone_told(visit, false, Word::PhoneOld, None),
+        }
     }
 
     /// The person says that they stand at the panel.
@@ -61,8 +70,11 @@ impl Web {
             credential: person.login.credential,
             online: person.login.identity.source == Source::Online,
         };
-        let claim = form.one("c").unwrap_or_default();
-        let let_in = match self.phones.confirm(claim, who, now) {
+        if let Some(code) = form.one("c").filter(|code| is_code(code)) {
+            // One that can't be claimed leaves the browser with the claim it has, if any.
+            let _ = self.phones.claim(code, &visit.cookie, now);
+        }
+        let let_in = match self.phones.confirm(&visit.cookie, who, now) {
             Ok(who) => {
                 let door = Arc::clone(&self.node.door);
                 let work = async move { door.let_in_by_phone(who).await };
@@ -76,13 +88,13 @@ impl Web {
             Err(Denied::BadCode) => self.phone_told(visit, false, Word::PhoneOld, None),
             Err(reason) => {
                 let frame = self.frame(visit, Word::FaultTitle, Topic::Phone);
-                let text = refusal(visit.language, reason, 0);
+                let text = refusal(visit.language, reason, None);
                 ok(phone::told(&frame, false, &text, None))
             }
         })
     }
 
-    /// The person says that they don't stand there; the claim runs out by itself.
+    /// The person says that they don't stand there; a claim runs out by itself.
     pub(super) fn phone_refused(&self, visit: &Visit) -> Answer {
         self.phone_told(visit, true, Word::PhoneRefused, None)
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
-use platen_auth::People as _;
 use platen_model::JobNumber;
 use platen_model::local::PhoneCodeShown;
 use platen_net::{PeerInfo, ReplyBody};
@@ -13,6 +12,7 @@ use platen_net::{PeerInfo, ReplyBody};
 use super::answer::{Answer, Fault, file, finish, to_tls, unable};
 use super::facts::{self, JOBS_NAMED_MAX};
 use super::gate::Gate;
+use super::ground;
 use super::help::{self, Topic};
 use super::html::Html;
 use super::page::{Frame, Shown};
@@ -21,7 +21,7 @@ use super::panel_code::{PhoneCodeError, PhonePanel};
 use super::sessions::{NoRandom, Person, Sessions};
 use super::view;
 use super::visit::Visit;
-use super::words::{Word, fill, say};
+use super::words::{Word, say};
 use crate::node::Node;
 
 /// Browsers without script look at printing jobs again after so many seconds.
@@ -54,14 +54,23 @@ impl Web {
         self.phones.show(self.node.clock.now())
     }
 
-    /// Whether somebody who logged in a while ago would still be let in: they may have been switched
-    /// off meanwhile, or the copy of the directory have become too old.
-    fn is_still_welcome(&self, person: &Person) -> bool {
-        let people = &self.node.door.people;
-        let user = person.login.identity.user;
-        let is_active = people.person(user).is_some_and(|person| person.active);
-        let now = self.node.clock.now();
-        is_active && (self.node.door.centre.is_up() || people.without_centre(user, now).is_ok())
+    /// Somebody logged in a while ago: what they may is what they may now, and who would not be let
+    /// in any more is logged out.
+    fn look_again(&self, visit: &mut Visit) {
+        let Some(person) = &mut visit.person else {
+            return;
+        };
+        let door = &self.node.door;
+        let (is_up, now) = (door.centre.is_up(), self.node.clock.now());
+        let Some((identity, ground)) = ground::again(&*door.people, is_up, person, now) else {
+            self.sessions.close(&visit.cookie);
+            visit.person = None;
+            return;
+        };
+        if ground != person.ground {
+            self.sessions.stand_on(&visit.cookie, ground);
+        }
+        person.login.identity = identity;
     }
 
     /// What a page has around it for this visit.
@@ -137,10 +146,7 @@ impl Web {
             told,
             ..login::Login::default()
         };
-        ok(login::page(
-            &self.frame(visit, Word::LogInTitle, Topic::LogIn),
-            &login,
-        ))
+        self.login_page(visit, login)
     }
 
     fn help(&self, visit: &Visit, topic: Option<Topic>) -> Answer {
@@ -191,7 +197,7 @@ impl Web {
 
     fn progress(&self, visit: &Visit, person: &Person) -> Answer {
         let numbers = numbers(visit.query.all("job"));
-        let rows = facts::progress(&self.node, &person.login.identity, &numbers);
+        let rows = facts::progress(&self.node, person, &numbers, visit.language);
         let goes_on = rows.iter().any(|row| row.stage.goes_on());
         let is_done = |row: &view::ProgressRow| matches!(row.stage, view::Stage::Done { .. });
         let title = match (goes_on, rows.is_empty()) {
@@ -202,22 +208,12 @@ impl Web {
         let mut frame = self.frame(visit, title, Topic::Progress);
         let (page, live) = progress_links(&numbers);
         frame.again = goes_on.then_some((LOOK_AGAIN_S, page));
-        let refused = visit.query.one("why").and_then(super::forms::why);
-        let refused = refused.map(|word| {
-            let printers = facts::printers(&self.node, visit.language);
-            let trouble = printers.into_iter().find_map(|printer| printer.trouble);
-            fill(
-                visit.language,
-                word,
-                &[trouble.as_deref().unwrap_or_default()],
-            )
-        });
-        ok(progress::page(&frame, &rows, refused.as_deref(), &live))
+        ok(progress::page(&frame, &rows, &live))
     }
 
     fn progress_part(&self, visit: &Visit, person: &Person) -> Html {
         let numbers = numbers(visit.query.all("job"));
-        let rows = facts::progress(&self.node, &person.login.identity, &numbers);
+        let rows = facts::progress(&self.node, person, &numbers, visit.language);
         let frame = self.frame(visit, Word::ProgressTitle, Topic::Progress);
         progress::part(&frame, &rows, &progress_links(&numbers).1)
     }
@@ -276,12 +272,7 @@ pub(crate) async fn handle(
         log::error!("the system gave no random bytes");
         return unable();
     };
-    if let Some(person) = &visit.person
-        && !web.is_still_welcome(person)
-    {
-        web.sessions.close(&visit.cookie);
-        visit.person = None;
-    }
+    web.look_again(&mut visit);
     let answer = match parts.method {
         Method::GET | Method::HEAD => web.get(&visit, peer),
         Method::POST => web.post(&mut visit, body, peer).await,

@@ -7,14 +7,17 @@
 //! logged in have one, too, and cost the box nothing.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use platen_auth::session::LoggedIn;
+use platen_model::{JobNumber, Reason};
 use ring::digest::{SHA256, digest};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
+
+use super::ground::Ground;
 
 /// A session ends when nothing was asked for this long.
 pub(super) const IDLE: Duration = Duration::from_secs(5 * 60);
@@ -50,7 +53,8 @@ impl Cookie {
         &self.0
     }
 
-    fn place(&self) -> Place {
+    /// What stands for the cookie in tables.
+    pub(super) fn place(&self) -> Place {
         let mut place = [0; 32];
         place.copy_from_slice(digest(&SHA256, self.0.as_bytes()).as_ref());
         place
@@ -64,10 +68,24 @@ impl std::fmt::Debug for Cookie {
 }
 
 /// SHA-256 of a cookie.
-type Place = [u8; 32];
+pub(super) type Place = [u8; 32];
+
+/// What the last release said of its jobs: why one waits, and the words of rules.
+pub(super) type Notes = HashMap<JobNumber, JobNote>;
+
+/// What a release said of one job.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct JobNote {
+    /// Why it was not released.
+    pub(super) why: Option<Reason>,
+    /// What rules want to be told.
+    pub(super) says: Vec<String>,
+}
 
 struct Session {
     login: LoggedIn,
+    ground: Option<Ground>,
+    notes: Arc<Notes>,
     began: Duration,
     seen: Duration,
 }
@@ -87,6 +105,9 @@ impl Session {
 #[derive(Clone)]
 pub(super) struct Person {
     pub(super) login: LoggedIn,
+    /// What the login rests on; `None` where it rests on nothing that can go.
+    pub(super) ground: Option<Ground>,
+    pub(super) notes: Arc<Notes>,
     /// Until the log-out, if nothing more is asked.
     pub(super) left: Duration,
 }
@@ -121,6 +142,7 @@ impl Sessions {
     pub(super) fn open(
         &self,
         login: LoggedIn,
+        ground: Option<Ground>,
         before: &Cookie,
         now: Duration,
     ) -> Result<Cookie, NoRandom> {
@@ -135,6 +157,8 @@ impl Sessions {
         make_room(&mut table, SESSIONS_MAX, |_| true);
         let session = Session {
             login,
+            ground,
+            notes: Arc::default(),
             began: now,
             seen: now,
         };
@@ -157,8 +181,24 @@ impl Sessions {
         }
         Some(Person {
             login: session.login.clone(),
+            ground: session.ground,
+            notes: Arc::clone(&session.notes),
             left: session.left(now),
         })
+    }
+
+    /// The copy has caught up with a login that the centre had decided.
+    pub(super) fn stand_on(&self, cookie: &Cookie, ground: Option<Ground>) {
+        if let Some(session) = self.lock().get_mut(&cookie.place()) {
+            session.ground = ground;
+        }
+    }
+
+    /// Keeps what a release said, in the place of what the one before said.
+    pub(super) fn note(&self, cookie: &Cookie, notes: Notes) {
+        if let Some(session) = self.lock().get_mut(&cookie.place()) {
+            session.notes = Arc::new(notes);
+        }
     }
 
     /// Ends a session.
@@ -242,10 +282,10 @@ mod tests {
     fn a_login_never_keeps_the_cookie_that_was_there_before() {
         let sessions = Sessions::new().unwrap();
         let planted = Cookie::read(&"a".repeat(64)).unwrap();
-        let cookie = sessions.open(login(1), &planted, at(0)).unwrap();
+        let cookie = sessions.open(login(1), None, &planted, at(0)).unwrap();
         assert_ne!(cookie, planted);
         assert!(sessions.find(&planted, at(0), true).is_none());
-        let again = sessions.open(login(1), &cookie, at(1)).unwrap();
+        let again = sessions.open(login(1), None, &cookie, at(1)).unwrap();
         assert!(sessions.find(&cookie, at(1), true).is_none());
         assert!(sessions.find(&again, at(1), true).is_some());
     }
@@ -254,10 +294,10 @@ mod tests {
     fn a_session_ends_when_idle_and_after_its_longest_time() {
         let sessions = Sessions::new().unwrap();
         let none = sessions.cookie().unwrap();
-        let idle = sessions.open(login(1), &none, at(0)).unwrap();
+        let idle = sessions.open(login(1), None, &none, at(0)).unwrap();
         assert!(sessions.find(&idle, at(299), false).is_some());
         assert!(sessions.find(&idle, at(300), true).is_none());
-        let busy = sessions.open(login(1), &none, at(0)).unwrap();
+        let busy = sessions.open(login(1), None, &none, at(0)).unwrap();
         for minute in 1..30 {
             let person = sessions.find(&busy, at(minute * 60), true).unwrap();
             assert!(person.left <= at(1800 - minute * 60));
@@ -269,7 +309,7 @@ mod tests {
     fn a_page_that_looks_by_itself_keeps_nobody_logged_in() {
         let sessions = Sessions::new().unwrap();
         let none = sessions.cookie().unwrap();
-        let cookie = sessions.open(login(1), &none, at(0)).unwrap();
+        let cookie = sessions.open(login(1), None, &none, at(0)).unwrap();
         for second in (0..300).step_by(10) {
             sessions.find(&cookie, at(second), false).unwrap();
         }
@@ -280,7 +320,7 @@ mod tests {
     fn a_cookie_is_worth_nothing_after_the_log_out() {
         let sessions = Sessions::new().unwrap();
         let none = sessions.cookie().unwrap();
-        let cookie = sessions.open(login(1), &none, at(0)).unwrap();
+        let cookie = sessions.open(login(1), None, &none, at(0)).unwrap();
         sessions.close(&cookie);
         assert!(sessions.find(&cookie, at(0), true).is_none());
     }
@@ -301,14 +341,14 @@ mod tests {
     fn too_many_sessions_end_the_ones_idle_longest() {
         let sessions = Sessions::new().unwrap();
         let none = sessions.cookie().unwrap();
-        let first = sessions.open(login(1), &none, at(0)).unwrap();
+        let first = sessions.open(login(1), None, &none, at(0)).unwrap();
         for second in 1..=SESSIONS_OF_ONE_MAX as u64 {
-            sessions.open(login(1), &none, at(second)).unwrap();
+            sessions.open(login(1), None, &none, at(second)).unwrap();
         }
         assert!(sessions.find(&first, at(9), true).is_none());
         assert_eq!(sessions.lock().len(), SESSIONS_OF_ONE_MAX);
         for user in 2..=SESSIONS_MAX as u128 + 10 {
-            sessions.open(login(user), &none, at(10)).unwrap();
+            sessions.open(login(user), None, &none, at(10)).unwrap();
         }
         assert_eq!(sessions.lock().len(), SESSIONS_MAX);
     }

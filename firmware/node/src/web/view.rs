@@ -154,12 +154,16 @@ impl Stage {
     }
 }
 
-/// A job on its way to the printer.
+/// A job on its way to the printer, or one that was to be.
 #[derive(Clone, Debug)]
 pub(super) struct ProgressRow {
     pub(super) number: JobNumber,
     pub(super) name: String,
     pub(super) stage: Stage,
+    /// Why it was not released, as a sentence.
+    pub(super) why: Option<String>,
+    /// What rules want to be told of it.
+    pub(super) says: Vec<String>,
 }
 
 /// What is left of a limit.

@@ -58,8 +58,12 @@ words! {
         "还没有 PIN 码或密码？请向管理员领取，或索取一次性验证码。";
     WrongSecret: "That name and PIN or password don't go together. Check both and try again.",
         "用户名与 PIN 码或密码不符，请核对后重试。";
-    LockedOut: "Too many wrong tries. Wait {} minutes, or ask your administrator for a one-time code.",
+    LockedOneMinute: "Too many wrong tries. Wait a minute, or ask your administrator for a one-time code.",
+        "尝试次数过多，请等待 1 分钟，或向管理员索取一次性验证码。";
+    LockedMinutes: "Too many wrong tries. Wait {} minutes, or ask your administrator for a one-time code.",
         "尝试次数过多，请等待 {} 分钟，或向管理员索取一次性验证码。";
+    LockedHours: "Too many wrong tries. Wait {} hours, or ask your administrator for a one-time code.",
+        "尝试次数过多，请等待 {} 小时，或向管理员索取一次性验证码。";
     LockedOutAWhile: "Too many wrong tries. Wait a while, or ask your administrator for a one-time code.",
         "尝试次数过多，请稍后再试，或向管理员索取一次性验证码。";
     BadCode: "That code is not valid: it may have been used already, or be too old. Ask for a new one.",
@@ -74,6 +78,9 @@ words! {
     TooBusy: "Many people are logging in right now. Try again in a few seconds.", "当前登录人数较多，请几秒后重试。";
     FillBoth: "Type your login name or number and your PIN or password.", "请输入用户名或编号，以及 PIN 码或密码。";
     FillCode: "Type the one-time code.", "请输入一次性验证码。";
+    NoSite: "Nobody can log in on this page: this box works by itself, without a central server, and its users have badges alone.",
+        "无法在此页面登录：本设备独立运行，未连接中心服务器，用户仅可刷卡。";
+    NoSiteLead: "Tap your badge at the box to print.", "请在设备上刷卡打印。";
     LoggedOutNow: "You are logged out.", "您已退出。";
     LoggedOutIdle: "You were logged out because nothing was done for a while. Your jobs are kept.",
         "由于长时间没有操作，已自动退出；您的文件仍保留。";
@@ -158,9 +165,9 @@ words! {
     NextWait: "Stay at the printer: your pages come out one job after another.", "请在打印机旁等候，文件将依次输出。";
     NextTrouble: "Nothing is lost. See to the printer; then print it again from your list.",
         "文件不会丢失。请先处理打印机，再从列表中重新打印。";
+    NextKept: "What was not printed is kept in your list; below is why.", "未打印的文件保留在您的列表中，原因如下。";
     StopJob: "Stop", "停止";
     BackToJobs: "Back to my jobs", "返回我的文件";
-    SomeNotReleased: "Kept in your list:", "文件已保留：";
     DoneOnePage: "Done · 1 page", "已完成 · 1 页";
     NextNothing: "Nothing is printing.", "当前没有打印任务。";
     // Why not released.
@@ -203,6 +210,7 @@ words! {
     PhoneBox: "Box", "设备";
     PhonePlace: "Where", "位置";
     PhonePrinter: "Printer", "打印机";
+    PhoneLogIn: "I am there: log in", "我就在这里，去登录";
     PhoneConfirm: "Log in at this printer", "在这台打印机上登录";
     PhoneRefuse: "No, I am not there", "不，我不在那里";
     PhoneDone: "You are logged in at the printer.", "您已在打印机上登录。";

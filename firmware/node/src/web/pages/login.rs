@@ -15,8 +15,10 @@ pub(in crate::web) struct Login {
     pub(in crate::web) told: Option<(Kind, String)>,
     /// The name that was typed; a secret is never shown again.
     pub(in crate::web) name: String,
-    /// The code that a phone read, for afterwards.
-    pub(in crate::web) phone: Option<String>,
+    /// Whether the panel's code comes next.
+    pub(in crate::web) phone: bool,
+    /// Nobody can log in: the box is of no site.
+    pub(in crate::web) closed: bool,
 }
 
 /// How a message is meant.
@@ -29,9 +31,16 @@ pub(in crate::web) enum Kind {
 /// The page.
 pub(in crate::web) fn page(frame: &Frame, login: &Login) -> Html {
     frame.page(|html| {
+        if login.closed {
+            note(html, Icon::Care, "care", frame.say(Word::NoSite));
+            html.tag("p")
+                .attr("class", "lead")
+                .text(frame.say(Word::NoSiteLead));
+            return;
+        }
         let lead = match login.phone {
-            Some(_) => Word::PhoneFirst,
-            None => Word::LogInLead,
+            true => Word::PhoneFirst,
+            false => Word::LogInLead,
         };
         html.tag("p").attr("class", "lead").text(frame.say(lead));
         if let Some((kind, text)) = &login.told {
@@ -47,7 +56,7 @@ pub(in crate::web) fn page(frame: &Frame, login: &Login) -> Html {
             let code = html.tag("details").attr("class", "sheet");
             code.inner(|html| {
                 html.tag("summary").text(frame.say(Word::CodeTitle));
-                frame.form(html, "/login", "", |html| by_code(frame, login, html));
+                frame.form(html, "/login", "", |html| by_code(frame, html));
             });
             html.tag("p")
                 .attr("class", "soft")
@@ -57,7 +66,6 @@ pub(in crate::web) fn page(frame: &Frame, login: &Login) -> Html {
 }
 
 fn by_secret(frame: &Frame, login: &Login, html: &mut Html) {
-    phone(login, html);
     field(frame, html, Word::NameLabel, Word::NameHint, |html| {
         let input = html.tag("input").attr("id", "name").attr("name", "name");
         input
@@ -89,8 +97,7 @@ fn by_secret(frame: &Frame, login: &Login, html: &mut Html) {
         .text(frame.say(Word::LogIn));
 }
 
-fn by_code(frame: &Frame, login: &Login, html: &mut Html) {
-    phone(login, html);
+fn by_code(frame: &Frame, html: &mut Html) {
     html.part("div", "field", |html| {
         let label = html.tag("label").attr("for", "code");
         label.text(frame.say(Word::CodeLabel));
@@ -116,10 +123,4 @@ fn field(frame: &Frame, html: &mut Html, label: Word, hint: Word, input: impl Fn
         let text = html.tag("p").attr("class", "hint").attr("id", "name-hint");
         text.text(frame.say(hint));
     });
-}
-
-fn phone(login: &Login, html: &mut Html) {
-    if let Some(code) = &login.phone {
-        html.hidden("c", code);
-    }
 }

@@ -6,14 +6,36 @@ use crate::web::html::Html;
 use crate::web::page::{BoxName, Frame, Icon, icon, note};
 use crate::web::words::Word;
 
-/// Asks whether the person stands at this box. `printer` is where the jobs will go.
-pub(in crate::web) fn ask(frame: &Frame, place: &BoxName, printer: &str, code: &str) -> Html {
+/// What the button of the question does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::web) enum Then {
+    /// Somebody is logged in on the phone and is let in at the panel.
+    Confirm,
+    /// Nobody is: the code is kept for this browser, and the login comes next.
+    LogIn,
+}
+
+/// Asks whether the person stands at this box. `printer` is where the jobs will go, `code` the one that
+/// the phone read and has not claimed.
+pub(in crate::web) fn ask(
+    frame: &Frame,
+    place: &BoxName,
+    printer: &str,
+    code: Option<&str>,
+    then: Then,
+) -> Html {
+    let word = match then {
+        Then::Confirm => Word::PhoneConfirm,
+        Then::LogIn => Word::PhoneLogIn,
+    };
     frame.page(|html| {
         html.tag("p")
             .attr("class", "lead")
             .text(frame.say(Word::PhoneLead));
         frame.form(html, "/phone", "narrow", |html| {
-            html.hidden("c", code);
+            if let Some(code) = code {
+                html.hidden("c", code);
+            }
             html.part("dl", "sheet facts", |html| {
                 fact(frame, html, Word::PhoneBox, &place.name);
                 if !place.location.is_empty() {
@@ -27,7 +49,7 @@ pub(in crate::web) fn ask(frame: &Frame, place: &BoxName, printer: &str, code: &
                     .attr("value", "confirm")
                     .inner(|html| {
                         icon(html, Icon::Phone);
-                        html.text(frame.say(Word::PhoneConfirm));
+                        html.text(frame.say(word));
                     });
                 let no = html.tag("a").attr("class", "button");
                 no.attr("href", "/phone/refused")

@@ -6,19 +6,10 @@ use crate::web::page::{Frame, Icon, icon, note};
 use crate::web::view::{ProgressRow, Stage, name_or};
 use crate::web::words::Word;
 
-/// The page. `refused` says of what was not released why.
-pub(in crate::web) fn page(
-    frame: &Frame,
-    rows: &[ProgressRow],
-    refused: Option<&str>,
-    live: &str,
-) -> Html {
+/// The page.
+pub(in crate::web) fn page(frame: &Frame, rows: &[ProgressRow], live: &str) -> Html {
     let part = part(frame, rows, live);
     frame.page(|html| {
-        if let Some(why) = refused {
-            let text = format!("{} {why}", frame.say(Word::SomeNotReleased));
-            note(html, Icon::Care, "care", &text);
-        }
         html.append(part);
         html.part("p", "actions", |html| {
             let back = html.tag("a").attr("class", "button").attr("href", "/jobs");
@@ -65,8 +56,10 @@ fn next(rows: &[ProgressRow]) -> Word {
     let trouble = |row: &ProgressRow| matches!(row.stage, Stage::Halfway | Stage::Held);
     if rows.iter().any(|row| row.stage.goes_on()) {
         Word::NextWait
-    } else if rows.iter().any(trouble) {
+    } else if rows.iter().any(|row| trouble(row) && row.why.is_none()) {
         Word::NextTrouble
+    } else if rows.iter().any(trouble) {
+        Word::NextKept
     } else if rows
         .iter()
         .any(|row| matches!(row.stage, Stage::Done { .. }))
@@ -83,6 +76,9 @@ fn released(frame: &Frame, row: &ProgressRow, html: &mut Html) {
     html.part("div", "label", |html| {
         html.tag("b").text(name_or(&row.name, frame.language));
         html.tag("span").text(&text);
+        for more in row.why.iter().chain(&row.says) {
+            html.tag("span").attr("class", "more").text(more);
+        }
         if let Stage::Prints {
             confirmed,
             of: Some(of),

@@ -12,6 +12,10 @@ use platen_sync::message::{MEDIA_TYPE, Refusal, RefusalCode};
 use platen_sync::node::pace::Try;
 use thiserror::Error;
 
+/// What is read and checked where it comes: well below a millisecond. Compressed it may be a hundred
+/// times as much.
+const AT_ONCE_BYTES: usize = 16 << 10;
+
 /// Why the centre gave no (good) answer.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -55,7 +59,7 @@ impl LineError {
 }
 
 /// Asks `question` at `path` and takes the whole answer within `limit`.
-pub(super) async fn ask<Q: Message, A: Message>(
+pub(super) async fn ask<Q: Message, A: Message + Send + 'static>(
     client: &HttpsClient,
     path: &str,
     question: &Q,
@@ -70,7 +74,20 @@ pub(super) async fn ask<Q: Message, A: Message>(
         request = request.header(CONTENT_ENCODING, codec::CONTENT_ENCODING);
     }
     let request = request.body(body.bytes.into()).map_err(HttpsError::from)?;
-    read(&client.send(request, limit).await?)
+    let answer = client.send(request, limit).await?;
+    let bytes = answer.body().len();
+    apart(bytes, move || read(&answer)).await
+}
+
+/// Does `work` on so many bytes away from the threads that keep the box going, where they are many.
+pub(super) async fn apart<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    if bytes > AT_ONCE_BYTES {
+        return smol::unblock(work).await;
+    }
+    work()
 }
 
 fn read<A: Message>(answer: &Response<Bytes>) -> Result<A, LineError> {

@@ -3,19 +3,20 @@
 //! not at all while the breaker is open.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use platen_auth::session::{CentreAsk, CentreKnows, Presented};
 use platen_model::{CardKey, Chain, Denied};
 use platen_sync::card::{card_key, code_key};
-use platen_sync::message::{LoginAnswer, LoginAsk, VERSION, Who, path};
+use platen_sync::message::{LeaseNews, LoginAnswer, LoginAsk, VERSION, Who, path};
 use platen_sync::node::breaker::{Ask, LOGIN_WAIT_MS};
 use smol::Timer;
 use smol::future::{Boxed, FutureExt as _};
 
-use super::Centre;
 use super::line::ask;
 use super::pull::add_keys;
+use super::{Centre, Joined};
 
 /// How long a login waits for the box's copy to get as far as the centre's word on it.
 const PULL_WAIT: Duration = Duration::from_secs(1);
@@ -70,6 +71,7 @@ impl Centre {
     async fn login(self: &Arc<Self>, login: CentreAsk) -> Option<Result<CentreKnows, Denied>> {
         let joined = self.joined()?;
         let client = joined.client.as_ref()?;
+        let who = self.who(&joined, login.who)?;
         if self.breaker().ask() == Ask::Cache {
             return None;
         }
@@ -80,11 +82,12 @@ impl Centre {
         let question = LoginAsk {
             version: VERSION,
             method: login.method,
-            who: self.who(login.who)?,
+            who,
             secret: login.secret.map(|secret| secret.expose().to_owned()),
             leases_upto: self.parts.purse.taken_upto(),
         };
         let limit = Duration::from_millis(LOGIN_WAIT_MS);
+        let over = Timer::after(limit);
         let answer = ask(client, path::LOGIN, &question, limit).await;
         let answer: LoginAnswer = match answer {
             Ok(answer) => answer,
@@ -95,18 +98,28 @@ impl Centre {
         };
         trial.answered = true;
         drop(trial);
-        if let Err(error) = self.take_leases(answer.leases).await {
-            log::warn!(err:% = Chain(&error); "leases are not taken");
-        }
-        if answer.latest > self.parts.cache.position().revision {
-            self.standing.heard_latest(answer.latest);
-            self.catch_up(answer.latest).await;
-        }
+        // In what is left of the two seconds: what is begun goes on behind the login's back.
+        let take_along = self.take_along(answer.leases, answer.latest);
+        let limit = async {
+            over.await;
+        };
+        take_along.or(limit).await;
         Some(answer.result.map(|known| CentreKnows {
             user: known.user,
             credential: known.credential,
             pin_needed: known.pin_needed,
         }))
+    }
+
+    /// The centre's news that came with a login.
+    async fn take_along(self: &Arc<Self>, leases: LeaseNews, latest: u64) {
+        if let Err(error) = self.take_leases(leases).await {
+            log::warn!(err:% = Chain(&error); "leases are not taken");
+        }
+        if latest > self.parts.cache.position().revision {
+            self.standing.heard_latest(latest);
+            self.catch_up(latest).await;
+        }
     }
 
     /// Wakes the pull and waits a moment for it.
@@ -123,14 +136,18 @@ impl Centre {
         there.or(limit).await;
     }
 
-    /// As the centre is told: a card by all site keys that the box has.
-    fn who(&self, who: Presented) -> Option<Who> {
+    /// As the centre is told: a card by as many site keys as the centre's own. `None` where it has fewer
+    /// than the box's copy, because it was put back from a backup: only the copy knows the card until
+    /// there is a new one.
+    fn who(&self, joined: &Joined, who: Presented) -> Option<Who> {
         Some(match who {
             Presented::Card { key, proved } => {
-                let joined = self.joined()?;
-                let keys = &joined.member.keys;
-                let all = u32::try_from(keys.keys.len()).ok()?;
-                let key = add_keys(keys, key, self.parts.cache.keys(), all)?;
+                let have = self.parts.cache.keys();
+                let want = match self.centre_keys.load(Ordering::Relaxed) {
+                    0 => have,
+                    heard => heard,
+                };
+                let key = add_keys(&joined.member.keys, key, have, want)?;
                 Who::Card { key, proved }
             }
             Presented::Login(login) => Who::Login(login),

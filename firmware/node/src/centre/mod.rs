@@ -17,10 +17,11 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use platen_auth::Cache;
+use platen_auth::{Cache, Tries};
 use platen_ledger::{Entry, Ledger, LedgerError, Purse, PurseError};
 use platen_model::local::{CentreState, CentreStatus};
 use platen_model::{Chain, Clock, Moment, NodeId, SiteId};
@@ -62,6 +63,7 @@ pub(crate) struct Parts {
     pub(crate) people: Arc<Residents>,
     pub(crate) purse: Arc<Purse>,
     pub(crate) panel: Arc<Panel>,
+    pub(crate) tries: Arc<Tries>,
 }
 
 /// The box's link to its centre.
@@ -72,6 +74,8 @@ pub(crate) struct Centre {
     standing: Standing,
     breaker: Mutex<Breaker>,
     saved: Table<Saved>,
+    /// How many site keys the centre's pages hash cards by; 0 before the first page since the start.
+    centre_keys: AtomicU32,
     /// Held while the box's part in the site, its copy of the directory or its leases change: none of
     /// it outlives the box's leaving.
     changing: Mutex<()>,
@@ -117,6 +121,7 @@ impl Centre {
             standing: Standing::default(),
             breaker: Mutex::new(Breaker::open()),
             saved,
+            centre_keys: AtomicU32::new(0),
             changing: Mutex::default(),
             push_now: Signal::default(),
             pull_now: Signal::default(),
@@ -125,11 +130,25 @@ impl Centre {
             parts,
         };
         match member {
-            Some(member) => centre.take_up(member),
+            Some(member) => centre.take_up(centre.with_spans(member)?),
             None => centre.forget_site()?,
         }
         centre.drop_copy_if_revoked()?;
         Ok(centre)
+    }
+
+    /// A member without a place in this journal gets one: an earlier program wrote none, and a journal
+    /// that was lost begins anew.
+    fn with_spans(&self, mut member: Member) -> Result<Member, CentreError> {
+        let ledger = &self.parts.ledger;
+        if spans::fit(&member.spans, ledger, member.site)? {
+            return Ok(member);
+        }
+        member.spans = spans::of_site(ledger, member.site)?;
+        if let Err(error) = member.write(&*self.parts.disk, &self.parts.keys) {
+            log::warn!(err:% = Chain(&error); "when the box joined its site is not noted");
+        }
+        Ok(member)
     }
 
     /// Keeps the link for as long as the daemon runs.
@@ -171,6 +190,11 @@ impl Centre {
         self.joined().is_some_and(|joined| joined.member.revoked)
     }
 
+    /// Whether the centre answered last.
+    pub(crate) fn is_online(&self) -> bool {
+        self.standing.facts().state == CentreState::Online
+    }
+
     /// How the link stands.
     pub(crate) fn status(&self) -> CentreStatus {
         let now = self.parts.clock.now();
@@ -190,11 +214,6 @@ impl Centre {
             cache_age_s: standing
                 .age
                 .filter(|_| site.is_some())
-    /// Whether the centre answered last.
-    pub(crate) fn is_online(&self) -> bool {
-        self.standing.facts().state == CentreState::Online
-    }
-
                 .map(|age| age.as_secs()),
             revision: standing.serving.revision,
             latest: facts.latest.max(standing.serving.revision),
@@ -333,6 +352,7 @@ impl Centre {
             self.parts.purse.leave()?;
         }
         self.parts.people.become_members(false);
+        self.centre_keys.store(0, Ordering::Relaxed);
         self.saved.clear()?;
         self.standing.forget(now);
         if self.parts.url.is_some() {

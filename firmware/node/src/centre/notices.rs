@@ -83,11 +83,14 @@ impl Notices {
         }
         let numbers: Vec<_> = self.waiting.iter().copied().take(JOBS_MAX).collect();
         let mut notices = Vec::with_capacity(numbers.len());
-        for number in numbers {
-            if let Some(job) = self.spool.job(number)? {
+        for number in &numbers {
+            if let Some(job) = self.spool.job(*number)? {
                 self.turn = self.turn.saturating_add(1).max(now_unix_ms);
                 notices.push(notice(job, cache, self.turn));
             }
+        }
+        // Only now: an error on the way loses none that was read before it.
+        for number in numbers {
             self.waiting.remove(&number);
         }
         Ok(notices)

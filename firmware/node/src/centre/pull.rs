@@ -3,23 +3,27 @@
 //! taken if it goes on where the box's copy ends.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use platen_auth::{Applied, CacheError};
 use platen_model::{Chain, Changes};
 use platen_sync::card::rekey;
-use platen_sync::message::{KeysAsk, Pull, PullAnswer, SiteKeys, VERSION, path};
+use platen_sync::message::{KeysAsk, LockNotice, Pull, PullAnswer, SiteKeys, VERSION, path};
 use platen_sync::node::pace::{ANSWER_MS, CONNECT_MS, POLL_MS, Pace, Try};
 use platen_sync::signed::{PageError, verify};
 use smol::Timer;
 use thiserror::Error;
 
-use super::line::{LineError, ask};
+use super::line::{LineError, apart, ask};
 use super::standing::Alert;
 use super::{Centre, CentreError, Joined, random};
 
 /// How often an answer's time may double for a slow link: to about two minutes.
 pub(super) const DOUBLINGS_MAX: u32 = 5;
+/// A lock that the centre tells is left alone where the box's own lasts as long, but for this: it is
+/// told at each pull, and the answer's way takes its time.
+const LOCK_SLACK: Duration = Duration::from_secs(5);
 
 /// Why a pull brought nothing.
 #[derive(Debug, Error)]
@@ -83,24 +87,24 @@ impl Centre {
         let answer: PullAnswer =
             ask(client, path::PULL, &pull, Duration::from_millis(limit)).await?;
         self.served();
-        let page = verify(
-            &answer.changes,
-            &joined.member.directory_key,
-            joined.member.site,
-            self.node,
-        );
+        let signed_bytes = answer.changes.payload.len();
+        let (key, site, node) = (joined.member.directory_key, joined.member.site, self.node);
+        let signed = answer.changes;
+        let check = move || verify(&signed, &key, site, node);
+        let page = apart(signed_bytes, check).await;
         let page = page.map_err(PullError::Page)?;
         self.standing.clear(Alert::BadPage);
         self.heard_clock(page.at_unix_ms).await;
         self.standing.heard_latest(page.latest);
-        if needs_keys(&page, &joined) {
-            self.fetch_keys(&joined).await?;
-            return Ok(Try::More);
+        if self.needs_keys(&page, &joined) {
+            self.fetch_keys(&joined, page.keys).await?;
         }
+        self.centre_keys.store(page.keys, Ordering::Relaxed);
         let more = page.to < page.latest;
         let applied = self.apply(page).await?;
         self.standing.clear(Alert::RolledBack);
         self.take_leases(answer.leases).await?;
+        self.take_locks(answer.locks).await;
         if answer.hurry || applied.took_over {
             self.push_now.set();
         }
@@ -147,18 +151,26 @@ impl Centre {
         smol::unblock(apply).await
     }
 
-    /// A new key was put on top: the box gets all of them, those that it has first.
-    async fn fetch_keys(self: &Arc<Self>, joined: &Joined) -> Result<(), PullError> {
+    /// Whether the centre may hash cards by other keys than the box: by more, or by others since a new
+    /// generation, which comes with each key and each time that the centre is put back from a backup.
+    fn needs_keys(&self, page: &Changes, joined: &Joined) -> bool {
+        let have = joined.member.keys.keys.len();
+        let position = self.parts.cache.position();
+        let is_other = position.generation > 0 && page.generation != position.generation;
+        is_other || usize::try_from(page.keys).unwrap_or(usize::MAX) > have
+    }
+
+    /// Takes the centre's keys, of which pages need `needed`.
+    async fn fetch_keys(self: &Arc<Self>, joined: &Joined, needed: u32) -> Result<(), PullError> {
         let Some(client) = &joined.client else {
             return Ok(());
         };
         let question = KeysAsk { version: VERSION };
         let limit = Duration::from_millis(CONNECT_MS + ANSWER_MS);
         let keys: SiteKeys = ask(client, path::KEYS, &question, limit).await?;
-        let own = &joined.member.keys.keys;
-        if !keys.keys.starts_with(own) || keys.keys.len() == own.len() {
-            return Err(PullError::Keys);
-        }
+        let Some(keys) = next_keys(&joined.member.keys, keys, needed)? else {
+            return Ok(());
+        };
         let centre = Arc::clone(self);
         let keep = move || {
             centre.change(|mut member| {
@@ -168,11 +180,40 @@ impl Centre {
         };
         Ok(smol::unblock(keep).await?)
     }
+
+    /// What is locked at the centre is locked here: wrong tries at one box count at all.
+    async fn take_locks(self: &Arc<Self>, locks: Vec<LockNotice>) {
+        if locks.is_empty() {
+            return;
+        }
+        let centre = Arc::clone(self);
+        let lock = move || {
+            let (tries, now) = (&centre.parts.tries, centre.now());
+            for lock in locks {
+                let left = Duration::from_millis(lock.left_ms);
+                let own = tries.locked(lock.credential, now).unwrap_or_default();
+                if left > own.saturating_add(LOCK_SLACK) {
+                    tries.lock_for(lock.credential, left, now);
+                }
+            }
+        };
+        smol::unblock(lock).await;
+    }
 }
 
-fn needs_keys(page: &Changes, joined: &Joined) -> bool {
-    let have = joined.member.keys.keys.len();
-    usize::try_from(page.keys).unwrap_or(usize::MAX) > have
+/// The keys to have after the centre's word, if they are others. Those of a centre that was put back
+/// from a backup may be fewer, which changes nothing as long as the box's begin with them, and may go
+/// on in another way than the box's; the first one is the site's for good.
+fn next_keys(own: &SiteKeys, centre: SiteKeys, needed: u32) -> Result<Option<SiteKeys>, PullError> {
+    let is_site = own.keys.first() == centre.keys.first();
+    let needed = usize::try_from(needed).unwrap_or(usize::MAX);
+    if !is_site || centre.keys.len() < needed {
+        return Err(PullError::Keys);
+    }
+    Ok(match own.keys.starts_with(&centre.keys) {
+        true => None,
+        false => Some(centre),
+    })
 }
 
 /// The hash of `have` keys, with those on top that it lacks.

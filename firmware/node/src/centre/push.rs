@@ -216,14 +216,17 @@ impl Centre {
 
     /// Puts the next push together; `None` when there is nothing to say. Reads the journal: blocks.
     fn load(&self, pusher: &mut Pusher) -> Result<Option<Way>, CentreError> {
-        let ledger = &self.parts.ledger;
+        let Some(joined) = self.joined() else {
+            return Ok(None);
+        };
+        let (ledger, spans) = (&self.parts.ledger, &joined.member.spans);
         let (now, head) = (self.now(), ledger.head());
         let after = pusher.outbox.after(|sequence| own_hash(ledger, sequence));
         // The first push asks only how far the centre is: a box that was put back from a backup hears
         // of it before it goes on, and one that lost its place need not send all again.
         let entries = match pusher.outbox.is_searching() || pusher.greet {
             true => Vec::new(),
-            false => entries(ledger, &self.own_spans(), after.sequence, head.sequence)?,
+            false => entries(ledger, spans, after.sequence, head.sequence)?,
         };
         let jobs = self.notices(pusher, now.unix_ms);
         let generation = self.settle_generation(pusher);
@@ -244,12 +247,6 @@ impl Centre {
         let (push, sent) = pusher.outbox.push(after, cargo);
         let links = push.entries.iter().map(|entry| entry.link).collect();
         Ok(Some(Way { push, sent, links }))
-    }
-
-    fn own_spans(&self) -> Vec<Span> {
-        self.joined()
-            .map(|joined| joined.member.spans.clone())
-            .unwrap_or_default()
     }
 
     fn notices(&self, pusher: &mut Pusher, now_unix_ms: u64) -> Vec<JobNotice> {

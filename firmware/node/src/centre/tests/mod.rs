@@ -7,12 +7,13 @@ mod journal;
 mod kept;
 mod logins;
 mod scripted;
+mod spans;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::people::Residents;
-use platen_auth::{Cache, Directory};
+use platen_auth::{Cache, Directory, Tries};
 use platen_ledger::{Entry, Ledger, Purse};
 use platen_model::local::CentreState;
 use platen_model::{Clock, GroupId, GroupRecord, ManualClock, Record, UserId, UserRecord};
@@ -133,6 +134,7 @@ fn open(disk: &SimDisk, index: &std::path::Path, clock: &Arc<ManualClock>, url: 
     let cache = Arc::new(Cache::open(Arc::clone(&keys), &database, clock.now()).unwrap());
     let directory = Directory::open(Arc::clone(&disk), Arc::clone(&keys), &database).unwrap();
     let people = Residents::new(Arc::new(directory), Arc::clone(&cache));
+    let tries = Tries::open(&database, clock.now()).unwrap();
     Centre::open(Parts {
         url: Some(url.to_owned()),
         name: "Box".to_owned(),
@@ -146,6 +148,7 @@ fn open(disk: &SimDisk, index: &std::path::Path, clock: &Arc<ManualClock>, url: 
         people: Arc::new(people),
         purse: Arc::new(purse.unwrap()),
         panel: Arc::new(Panel::new(Language::En, Box::new(|_| ()))),
+        tries: Arc::new(tries),
     })
     .unwrap()
 }

@@ -17,9 +17,9 @@ use platen_sync::centre::journal::{NodeBooks, receive};
 use platen_sync::codec;
 use platen_sync::enrol::{Code, CodeKey, certificate_hash};
 use platen_sync::message::{
-    EnrolAnswer, EnrolAsk, Enrolment, Hash, JobNotice, KeysAsk, LeaseNews, LoggedIn, LoginAnswer,
-    LoginAsk, Pull, PullAnswer, Push, PushAnswer, Refusal, RefusalCode, Renew, Renewed, SentEntry,
-    Signed, SiteKeys, VERSION, path,
+    EnrolAnswer, EnrolAsk, Enrolment, Hash, JobNotice, KeysAsk, LeaseNews, LockNotice, LoggedIn,
+    LoginAnswer, LoginAsk, Pull, PullAnswer, Push, PushAnswer, Refusal, RefusalCode, Renew,
+    Renewed, SentEntry, Signed, SiteKeys, VERSION, path,
 };
 use platen_sync::signed::SigningKey;
 use rcgen::{
@@ -89,6 +89,7 @@ pub(super) struct Book {
     pub(super) forks: u32,
     pub(super) login: Result<LoggedIn, Denied>,
     pub(super) asked: Vec<LoginAsk>,
+    pub(super) locks: Vec<LockNotice>,
 }
 
 impl Book {
@@ -259,6 +260,7 @@ fn fresh_book() -> Book {
             pin_needed: false,
         }),
         asked: Vec::new(),
+        locks: Vec::new(),
     }
 }
 
@@ -368,11 +370,12 @@ impl Shared {
             }
             path::LOGIN => {
                 let ask: LoginAsk = codec::unpack(body, deflated).unwrap();
+                let leases = news(&mut book, ask.leases_upto);
                 book.asked.push(ask);
                 pack(&LoginAnswer {
                     version: VERSION,
                     result: book.login,
-                    leases: LeaseNews::default(),
+                    leases,
                     latest: book.latest(),
                 })
             }
@@ -436,7 +439,7 @@ impl Shared {
             changes,
             leases: news(book, pull.leases_upto),
             hurry: false,
-            locks: Vec::new(),
+            locks: book.locks.clone(),
         }
     }
 }

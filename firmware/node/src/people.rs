@@ -170,3 +170,38 @@ impl People for Residents {
         self.now().bind_card(user, card, now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use platen_model::{Clock as _, ManualClock};
+    use platen_store::{Database, Disk, Keys, SimDisk};
+
+    use super::*;
+
+    /// Push jobs had the same source whatever the link did, so `deny … when offline` stopped all of them;
+    /// and a new member without a copy let everything print.
+    #[test]
+    fn push_jobs_are_known_as_the_link_stands_and_no_terms_hold_before_a_copy_is_whole() {
+        let index = tempfile::tempdir().unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(3));
+        let keys = Arc::new(Keys::open(&*disk).unwrap());
+        let (database, _) = Database::open(&index.path().join("database"), &keys).unwrap();
+        let now = ManualClock::at(1_800_000_000_000).now();
+        let directory = Directory::open(disk, Arc::clone(&keys), &database).unwrap();
+        let cache = Cache::open(keys, &database, now).unwrap();
+        let people = Residents::new(Arc::new(directory), Arc::new(cache));
+        assert!(people.has_terms());
+        assert_eq!(people.source(), Source::Local);
+        people.become_members(true);
+        assert!(!people.has_terms());
+        assert!(matches!(people.source(), Source::Cached { .. }));
+        let stands = Arc::new(AtomicBool::new(true));
+        let link = Arc::clone(&stands);
+        people.watch_link(move || link.load(Ordering::Relaxed));
+        assert_eq!(people.source(), Source::Online);
+        stands.store(false, Ordering::Relaxed);
+        assert!(matches!(people.source(), Source::Cached { .. }));
+        people.become_members(false);
+        assert!(people.has_terms());
+    }
+}

@@ -243,7 +243,7 @@ pub struct LoginAsk {
 pub enum Who {
     /// A card.
     Card {
-        /// Keyed hash of its number, by all site keys that the box has.
+        /// Keyed hash of its number, by as many site keys as the centre's last page said.
         #[serde(with = "platen_model::bytes")]
         key: CardKey,
         /// Whether it proved its number.

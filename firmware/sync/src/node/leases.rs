@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Which slices of quotas a box takes, wants and closes: pure rules over what its purse holds. The
-//! purse itself, which reserves and settles, is the ledger's.
+//! Which slices of quotas a box takes, wants and closes: pure rules over what its purse holds. They are
+//! what the simulation's boxes go by; the ledger's purse, which reserves and settles on a disk, keeps
+//! the same ones in its own way, closing recalled leases that it does not know included.
 //!
 //! A lease ends by [`platen_model::Entry::LeaseClosed`] in the box's journal and in no other way. The
 //! box saves a lease before it says its serial to the centre, so that none is ever offered twice.

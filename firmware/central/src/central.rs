@@ -17,6 +17,7 @@ use crate::authority::{Authority, AuthorityError, AuthorityKeys, ServerCertifica
 use crate::config::AuthorityConfig;
 use crate::limiter::Limiter;
 use crate::news::News;
+use crate::sync::Told;
 
 /// The names of secrets in the database.
 const AUTHORITY: &str = "authority";
@@ -40,6 +41,8 @@ pub(crate) struct Central {
     pub(crate) certificate: Arc<ServerCertificate>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) news: News,
+    /// What boxes were told of their leases.
+    pub(crate) told: Told,
     /// Wrong tokens and passwords, by address.
     pub(crate) guesses: Limiter,
     /// Wrong codes of boxes, by the administrator's address.
@@ -84,6 +87,7 @@ impl Central {
             certificate,
             clock,
             news: News::new(),
+            told: Told::default(),
             guesses: Limiter::new(WRONG_TOKENS.0, WRONG_TOKENS.1),
             codes: Limiter::new(WRONG_CODES_MAX, life / WRONG_CODES_MAX),
             codes_under_way: Verifier::new(1, CODES_WAITING_MAX),

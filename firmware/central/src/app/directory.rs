@@ -4,7 +4,7 @@
 use platen_model::{Changes, CredentialKind, NodeId, Record, Revised, Tombstone};
 use platen_sync::centre::recovery::page_from;
 use platen_sync::limits::{RECORDS_MAX, TOMBSTONES_MAX};
-use platen_sync::message::{Pull, PullAnswer, VERSION};
+use platen_sync::message::{LeaseNews, Pull, PullAnswer, VERSION};
 
 use super::vault::Kept;
 use super::{Centre, CentreError, NodeState};
@@ -47,21 +47,21 @@ impl Centre {
         })
     }
 
-    /// Whether there is anything to tell a box: for whoever waits with an answer.
+    /// Whether there is anything to tell a box, for whoever waits with an answer: `None` when the
+    /// directory is not as the box has it, else what it would be told of its leases.
     ///
     /// # Errors
     /// [`CentreError`], of the database.
-    pub async fn news(&self, node: NodeId, pull: &Pull) -> Result<bool, CentreError> {
+    pub async fn news(&self, node: NodeId, pull: &Pull) -> Result<Option<LeaseNews>, CentreError> {
         let mut tx = self.read().await?;
         let (generation, revision) = db::site::latest(&mut tx).await?;
         if (pull.generation, pull.after) != (generation, revision) {
-            return Ok(true);
+            return Ok(None);
         }
         let known = db::nodes::by_id(&mut tx, node).await?;
         let taken = known.map_or(0, |node| node.leases_taken);
         let taken = taken.max(pull.leases_upto);
-        let leases = self.lease_news(&mut tx, node, taken).await?;
-        Ok(!leases.fresh.is_empty() || !leases.recalled.is_empty())
+        self.lease_news(&mut tx, node, taken).await.map(Some)
     }
 
     /// The page of the directory that follows what a box has, not signed.

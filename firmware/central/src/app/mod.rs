@@ -23,7 +23,7 @@
 //! centre.nodes() -> Vec<Node> · node(NodeId) · rename_node · revoke_node · declare_lost   (each &Actor, NodeId, …)
 //! centre.receive(NodeId, &Push) -> PushAnswer
 //! centre.pull(NodeId, &Pull) -> PullAnswer              // at once; wait on `news` before it
-//! centre.news(NodeId, &Pull) -> bool                    // whether there is anything for the box: cheap
+//! centre.news(NodeId, &Pull) -> Option<LeaseNews>       // None when the directory has changed: cheap
 //! centre.login(NodeId, &LoginAsk) -> LoginAnswer
 //!
 //! // People; Page { offset, behind, limit }, Listed<T> { rows, total, next }

@@ -7,13 +7,16 @@ use hyper::{Response, StatusCode};
 use platen_central::app::{CentreError, Fault};
 use platen_model::Chain;
 use platen_net::{BodyError, ReplyBody, reply};
-use platen_sync::codec::{self, CodecError, Message};
-use platen_sync::message::{MEDIA_TYPE, Refusal, RefusalCode};
+use platen_sync::codec::{self, Body, CodecError, Message};
+use platen_sync::message::{MEDIA_TYPE, PullAnswer, Refusal, RefusalCode};
 
 use crate::authority::AuthorityError;
 
 /// Seconds after which a box that was sent away may ask again.
 const RETRY_AFTER_S: u64 = 5;
+
+/// Octets that are packed or unpacked where all requests are served; more would hold others up.
+pub(super) const WORK_OCTETS_MAX: usize = 64 * 1024;
 
 /// An answer, or why there is none.
 pub(super) type Answer = Result<Response<ReplyBody>, Refused>;
@@ -123,7 +126,19 @@ impl Refused {
 
 /// A message, compressed where that pays: every box reads that.
 pub(super) fn message<M: Message>(message: &M) -> Answer {
-    let body = codec::pack(message).map_err(|error| {
+    packed(codec::pack(message))
+}
+
+/// A page of the directory, which may be long.
+pub(super) async fn large_message(answer: PullAnswer) -> Answer {
+    if answer.changes.payload.len() <= WORK_OCTETS_MAX {
+        return message(&answer);
+    }
+    packed(smol::unblock(move || codec::pack(&answer)).await)
+}
+
+fn packed(body: Result<Body, CodecError>) -> Answer {
+    let body = body.map_err(|error| {
         log::error!(err:% = error; "an answer to a box can't be written");
         Refused::failed()
     })?;

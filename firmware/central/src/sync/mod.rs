@@ -28,7 +28,10 @@ use crate::body;
 use crate::central::Central;
 use answer::{Answer, Refused};
 use boxes::Standing;
-pub(crate) use wait::watch;
+pub(crate) use wait::{Told, watch};
+
+/// How many times its length a deflated body counts as work.
+const DEFLATED_MORE: usize = 16;
 
 /// Answers one request.
 pub(crate) async fn handle(
@@ -75,7 +78,10 @@ async fn route(central: &Arc<Central>, request: Request<Incoming>, peer: PeerInf
             wait::for_news(central, node, &pull).await?;
             // The box may have been taken out of the site while it waited.
             boxes::known(central, &peer).await?;
-            answer::message(&centre.pull(node, &pull).await?)
+            let answer = centre.pull(node, &pull).await?;
+            let now = central.clock.now().elapsed;
+            central.told.note(node, &answer.leases, now);
+            answer::large_message(answer).await
         }
         path::LOGIN => {
             let ask: LoginAsk = read(central, request).await?;
@@ -89,7 +95,10 @@ async fn route(central: &Arc<Central>, request: Request<Incoming>, peer: PeerInf
     }
 }
 
-async fn read<M: Message>(central: &Central, request: Request<Incoming>) -> Result<M, Refused> {
+async fn read<M>(central: &Central, request: Request<Incoming>) -> Result<M, Refused>
+where
+    M: Message + Send + 'static,
+{
     let deflated = match request.headers().get(CONTENT_ENCODING) {
         None => false,
         Some(value) if value.as_bytes() == codec::CONTENT_ENCODING.as_bytes() => true,
@@ -97,5 +106,12 @@ async fn read<M: Message>(central: &Central, request: Request<Incoming>) -> Resu
     };
     let limit = u64::try_from(M::BYTES_MAX).unwrap_or(u64::MAX);
     let bytes = body::read(request, limit, &central.clock).await?;
-    Ok(codec::unpack(&bytes, deflated)?)
+    let weight = bytes
+        .len()
+        .saturating_mul(if deflated { DEFLATED_MORE } else { 1 });
+    if weight <= answer::WORK_OCTETS_MAX {
+        return Ok(codec::unpack(&bytes, deflated)?);
+    }
+    let unpacked = smol::unblock(move || codec::unpack(&bytes, deflated));
+    Ok(unpacked.await?)
 }

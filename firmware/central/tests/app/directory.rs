@@ -118,9 +118,10 @@ async fn a_box_fetches_everything_and_believes_it(site: Site) {
     );
     // Nothing new is no news.
     let ask = feed.pull(stamp(), 0, 0);
-    assert!(!site.centre.news(node, &ask).await.unwrap());
+    let leases = site.centre.news(node, &ask).await.unwrap().unwrap();
+    assert!(leases.fresh.is_empty() && leases.recalled.is_empty());
     site.user("li").await;
-    assert!(site.centre.news(node, &ask).await.unwrap());
+    assert_eq!(site.centre.news(node, &ask).await.unwrap(), None);
     let (records, _) = fetch(&site, node, &mut feed).await;
     assert_eq!(users(&records), 1);
 }

@@ -40,6 +40,7 @@ usage: platenctl central [--json] [--central URL] [--token-file FILE] [--ca FILE
   settings show | settings set KEY=VALUE...
   jobs [--user LOGIN] [--node NODE]
   charges [--user LOGIN] [--since DAY] [--until DAY]
+                                both days are in it, by UTC
   logins [--user LOGIN] [--node NODE]
   audit [--verify]              what administrators did; --verify checks its chain
   alerts [--all] | alerts acknowledge ALERT

@@ -303,7 +303,7 @@ impl Flow {
     /// A lock of nobody's name is nobody's news.
     fn locked(&self, locked: Locked) -> Option<Entry> {
         let person = self.person.as_ref()?;
-        self.is_real(locked.credential).then(|| Entry::LockedOut {
+        self.is_real(locked.credential).then_some(Entry::LockedOut {
             user: person.id,
             credential: locked.credential,
             until_unix_ms: locked.until_unix_ms,

@@ -28,16 +28,16 @@ pub(super) struct ThinBox {
 }
 
 impl ThinBox {
-    /// Becomes part of the site at `url`, where `typed` stands for the administrator who types the
-    /// code. Up to `connections` are kept open.
+    /// Makes `node` part of the site at `url`, where `typed` stands for the administrator who types
+    /// the code. Up to `connections` are kept open.
     pub(super) async fn enrol(
         url: &str,
+        node: NodeId,
         connections: usize,
         typed: impl Fn(&str) -> Result<(), Failure>,
     ) -> Result<Self, Failure> {
         let key = rcgen::KeyPair::generate()?;
         let csr = rcgen::CertificateParams::default().serialize_request(&key)?;
-        let node = NodeId(uuid::Builder::from_random_bytes(random()?).into_uuid());
         let (code, nonce) = (Code::from_random(random()?), Hash(random()?));
         let shown = HttpsClient::shown_certificate(url, ANSWER_LIMIT).await?;
         let code_key = CodeKey::derive(&code, node, &nonce)?;
@@ -142,6 +142,13 @@ async fn ask_of<Q: Message, A: Message>(
         return Err(format!("{target} was answered by {}", answer.status()).into());
     }
     Ok(codec::unpack(answer.body(), deflated)?)
+}
+
+/// A box that nobody has met.
+pub(super) fn new_node() -> Result<NodeId, Failure> {
+    Ok(NodeId(
+        uuid::Builder::from_random_bytes(random()?).into_uuid(),
+    ))
 }
 
 fn random<const N: usize>() -> Result<[u8; N], Failure> {

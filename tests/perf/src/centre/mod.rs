@@ -23,7 +23,7 @@ pub use self::logins::LoginRun;
 pub use self::offline::OfflineRun;
 pub use self::traffic::{PushRun, SnapshotRun};
 
-use self::boxes::{ThinBox, card_login, password_login};
+use self::boxes::{ThinBox, card_login, new_node, password_login};
 use self::offline::Copy;
 
 /// People of the site, and the cards that each of them has.
@@ -72,11 +72,18 @@ pub fn run(work: &Path) -> Result<CentreRun, Box<dyn Error>> {
         central.ctl(&["nodes", "enrol", code])?;
         Ok(())
     };
-    let boxes = (0..BOXES)
-        .map(|_| smol::block_on(ThinBox::enrol(&url, CONNECTIONS, typed)))
-        .collect::<Result<Vec<_>, _>>()?;
-    let first = boxes.first().ok_or("no box")?;
     let copy = Copy::open(&folder.path().join("box"))?;
+    let mut boxes = Vec::new();
+    for number in 0..BOXES {
+        // The copy belongs to the first: pages are made for one box.
+        let node = match number {
+            0 => copy.node,
+            _ => new_node()?,
+        };
+        let enrolled = ThinBox::enrol(&url, node, CONNECTIONS, typed);
+        boxes.push(smol::block_on(enrolled)?);
+    }
+    let first = boxes.first().ok_or("no box")?;
     let snapshot = smol::block_on(traffic::snapshot(first, |page| copy.take(page)))?;
     let cards: Vec<_> = (0..OFFLINE)
         .map(|n| first.card(&card_number(n * 7 % USERS, n % CARDS)))

@@ -10,7 +10,7 @@ use platen_auth::secret::{self, Secret};
 use platen_auth::session::{Door, Input, Patience, Place, Session, Step};
 use platen_auth::{Cache, PhoneCodes, Tries, Verifier};
 use platen_bed::wait::Stopwatch;
-use platen_model::{CardKey, Changes, Moment};
+use platen_model::{CardKey, Changes, Moment, NodeId};
 use platen_store::{Database, Keys, RealDisk};
 use serde::Serialize;
 
@@ -34,6 +34,8 @@ pub struct OfflineRun {
 
 /// The copy of a box that has no centre any more.
 pub(super) struct Copy {
+    /// The box.
+    pub(super) node: NodeId,
     database: Database,
     cache: Arc<Cache>,
     watch: Stopwatch,
@@ -44,10 +46,12 @@ impl Copy {
     pub(super) fn open(folder: &Path) -> Result<Self, Box<dyn Error>> {
         let disk = RealDisk::open(folder)?;
         let keys = Arc::new(Keys::open(&disk)?);
+        let node = NodeId(keys.box_uuid());
         let (database, _) = Database::open(&folder.join("database"), &keys)?;
         let watch = Stopwatch::start();
         let cache = Cache::open(keys, &database, moment(Duration::ZERO))?;
         Ok(Self {
+            node,
             database,
             cache: Arc::new(cache),
             watch,

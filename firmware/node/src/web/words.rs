@@ -78,7 +78,7 @@ words! {
     TooBusy: "Many people are logging in right now. Try again in a few seconds.", "当前登录人数较多，请几秒后重试。";
     FillBoth: "Type your login name or number and your PIN or password.", "请输入用户名或编号，以及 PIN 码或密码。";
     FillCode: "Type the one-time code.", "请输入一次性验证码。";
-    NoSite: "Nobody can log in on this page: this box works by itself, without a central server, and its users have badges alone.",
+    NoSite: "Nobody can log in here: this box works by itself, without a central server, and its users have badges alone.",
         "无法在此页面登录：本设备独立运行，未连接中心服务器，用户仅可刷卡。";
     NoSiteLead: "Tap your badge at the box to print.", "请在设备上刷卡打印。";
     LoggedOutNow: "You are logged out.", "您已退出。";

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::centre::new_uuid;
 use super::records::{CARDS_MAX, card_number, check_name};
 use super::vault::Kept;
-use super::{Actor, Centre, CentreError};
+use super::{Actor, Centre, CentreError, Vault};
 use crate::db::objects::Standing;
 use crate::db::{self, Tx, site::Site};
 
@@ -181,20 +181,9 @@ impl Centre {
         part: &str,
         template: &[u8],
     ) -> Result<CredentialId, CentreError> {
-        if template.is_empty() || template.len() > TEMPLATE_BYTES_MAX {
-            let why = format!("must be 1 to {TEMPLATE_BYTES_MAX} bytes");
-            return Err(CentreError::invalid("template", why));
-        }
-        let part = check_name("part", part)?;
-        let template = self.inner.vault.seal(Kept::Template, template)?;
+        let (part, template) = sealed_template(&self.inner.vault, part, template)?;
         let (mut tx, _) = self.change().await?;
-        let has = db::credentials::of_users(&mut tx, &[user]).await?;
-        let fingers = has.iter().filter(|one| kind_name(&one.kind) == "finger");
-        if fingers.count() >= FINGERS_MAX {
-            return Err(CentreError::conflict(
-                "the person has ten fingers here: remove one first",
-            ));
-        }
+        check_finger(&mut tx, user).await?;
         let kind = CredentialKind::Finger { part, template };
         self.add(tx, actor, user, kind, None).await
     }
@@ -358,6 +347,32 @@ pub(super) async fn remove_all(
         .map(|id| (RecordId::Credential(*id), Standing::Gone));
     let gone: Vec<_> = gone.collect();
     db::objects::change(tx, &gone).await
+}
+
+/// Whether a person may have one more finger.
+pub(super) async fn check_finger(tx: &mut Tx, user: UserId) -> Result<(), CentreError> {
+    let has = db::credentials::of_users(tx, &[user]).await?;
+    let fingers = has.iter().filter(|one| kind_name(&one.kind) == "finger");
+    match fingers.count() < FINGERS_MAX {
+        true => Ok(()),
+        false => Err(CentreError::conflict(
+            "the person has ten fingers here: remove one first",
+        )),
+    }
+}
+
+/// A finger as it is kept: the family of sensors it is for, and its template, sealed.
+pub(super) fn sealed_template(
+    vault: &Vault,
+    part: &str,
+    template: &[u8],
+) -> Result<(String, Vec<u8>), CentreError> {
+    if template.is_empty() || template.len() > TEMPLATE_BYTES_MAX {
+        let why = format!("must be 1 to {TEMPLATE_BYTES_MAX} bytes");
+        return Err(CentreError::invalid("template", why));
+    }
+    let part = check_name("part", part)?;
+    Ok((part, vault.seal(Kept::Template, template)?))
 }
 
 /// Whether a card may be bound to a person.

@@ -3,9 +3,11 @@
 
 use platen_model::{Changes, CredentialKind, NodeId, Record, Revised, Tombstone};
 use platen_sync::centre::recovery::page_from;
-use platen_sync::limits::{RECORDS_MAX, TOMBSTONES_MAX};
-use platen_sync::message::{LeaseNews, Pull, PullAnswer, VERSION};
+use platen_sync::limits::{LOCKS_MAX, RECORDS_MAX, TOMBSTONES_MAX};
+use platen_sync::message::{LeaseNews, LockNotice, Pull, PullAnswer, VERSION};
 
+use super::attempts::Attempts;
+use super::leases::hold_quotas;
 use super::vault::Kept;
 use super::{Centre, CentreError, NodeState};
 use crate::db::{self, Tx, site::Site};
@@ -21,21 +23,18 @@ impl Centre {
     /// # Errors
     /// [`CentreError::Missing`] for a box that is no member.
     pub async fn pull(&self, node: NodeId, pull: &Pull) -> Result<PullAnswer, CentreError> {
-        let mut tx = self.write().await?;
-        let known = db::nodes::lock(&mut tx, node).await?;
-        let known = known.filter(|node| node.state != NodeState::Revoked);
-        let known = known.ok_or(CentreError::missing("box"))?;
-        let now = self.now_ms();
-        let reach = (pull.generation, pull.after);
-        db::nodes::pulled(&mut tx, node, reach, now).await?;
-        db::nodes::took_leases(&mut tx, node, pull.leases_upto).await?;
-        self.recall_ended_periods(&mut tx, node).await?;
-        tx.commit().await?;
-        let taken = known.leases_taken.max(pull.leases_upto);
+        let mut attempts = Attempts::new();
+        let taken = loop {
+            let taken = self.hear_pull(node, pull).await;
+            if attempts.stands(&taken) {
+                break taken?;
+            }
+        };
         let _turn = self.inner.pages.acquire().await;
         let mut tx = self.read().await?;
         let changes = self.page(&mut tx, node, pull).await?;
         let leases = self.lease_news(&mut tx, node, taken).await?;
+        let locks = self.locks(&mut tx).await?;
         drop(tx);
         let signed = self.inner.signer.sign(&changes);
         Ok(PullAnswer {
@@ -43,8 +42,37 @@ impl Centre {
             changes: signed.map_err(|_| CentreError::corrupt("record that no box takes"))?,
             leases,
             hurry: false,
-            locks: Vec::new(),
+            locks,
         })
+    }
+
+    /// Notes how far a box has come; returns the highest serial of a lease that it took.
+    async fn hear_pull(&self, node: NodeId, pull: &Pull) -> Result<u64, CentreError> {
+        let mut tx = self.write().await?;
+        let known = db::nodes::lock(&mut tx, node).await?;
+        let known = known.filter(|node| node.state != NodeState::Revoked);
+        let known = known.ok_or(CentreError::missing("box"))?;
+        let ended = self.ended_periods(&mut tx, node).await?;
+        let quotas = ended.iter().map(|(quota, _)| *quota);
+        hold_quotas(&mut tx, quotas.collect()).await?;
+        let reach = (pull.generation, pull.after);
+        db::nodes::pulled(&mut tx, node, reach, self.now_ms()).await?;
+        db::nodes::took_leases(&mut tx, node, pull.leases_upto).await?;
+        self.recall_periods(&mut tx, node, &ended).await?;
+        tx.commit().await?;
+        Ok(known.leases_taken.max(pull.leases_upto))
+    }
+
+    /// Credentials that are locked now, those that stay so the longest first.
+    async fn locks(&self, tx: &mut Tx) -> Result<Vec<LockNotice>, CentreError> {
+        let now = self.now_ms();
+        let limit = u64::try_from(LOCKS_MAX).unwrap_or(u64::MAX);
+        let locked = db::tries::locked(tx, now, limit).await?.into_iter();
+        let notices = locked.map(|(credential, until)| LockNotice {
+            credential,
+            left_ms: until.saturating_sub(now),
+        });
+        Ok(notices.collect())
     }
 
     /// Whether there is anything to tell a box, for whoever waits with an answer: `None` when the

@@ -4,26 +4,20 @@
 
 use std::collections::{HashMap, HashSet};
 
-use platen_model::{
-    Covers, CredentialId, CredentialKind, CredentialRecord, Entry, LeaseId, NodeId, Quota, QuotaId,
-    RecordId, Share, Source, UserId,
-};
-use platen_sync::card::rekey;
-use platen_sync::centre::effect::{Effect, Reading, judge, read};
+use platen_model::{Covers, Entry, LeaseId, NodeId, Quota, QuotaId, Share, Source, UserId};
+use platen_sync::centre::effect::{Effect, Reading, judge};
 use platen_sync::centre::lease::Spent;
 use platen_sync::centre::period;
 use platen_sync::message::SentEntry;
 use serde_json::json;
 
-use super::credentials::{check_card_free, remove_all};
+use super::bindings::without_template;
+use super::leases::hold_quotas;
 use super::records::AMOUNT_MAX;
-use super::{Actor, Centre, CentreError, Charge, ChargedShare, HeldLease, JournalEntry, Login};
+use super::{Centre, CentreError, Charge, ChargedShare, HeldLease, JournalEntry, Login};
 use crate::db::leases::Pot;
-use crate::db::objects::Standing;
 use crate::db::{self, Tx};
 
-/// How long a box's word can lock a credential: longer is no lock but a mistake of its clock.
-const LOCK_MS_MAX: u64 = 7 * 24 * 60 * 60 * 1000;
 /// Letters of an entry's name that are kept.
 const KIND_CHARS_MAX: usize = 40;
 
@@ -40,19 +34,42 @@ struct Batch {
 }
 
 impl Centre {
-    /// Keeps entries and does what they say. The caller holds the box's row.
+    /// Locks whatever entries are going to change beside the box's row, and `quotas` as well, in the
+    /// order in which all do. `fork`: the journal goes another way with them.
+    pub(super) async fn hold_for(
+        &self,
+        tx: &mut Tx,
+        node: NodeId,
+        readings: &[Reading],
+        fork: bool,
+        mut quotas: Vec<QuotaId>,
+    ) -> Result<(), CentreError> {
+        if readings.iter().any(changes_directory) {
+            db::site::lock(tx).await?;
+        }
+        let named = own_leases(tx, node, readings).await?;
+        quotas.extend(named.values().map(|held| held.lease.quota));
+        let lost = |reading: &Reading| {
+            !matches!(reading, Reading::Known(_)) && judge(reading.clone()) == Effect::Lost
+        };
+        if fork || readings.iter().any(lost) {
+            let open = db::leases::open_of(tx, node).await?;
+            quotas.extend(open.iter().map(|held| held.lease.quota));
+        }
+        hold_quotas(tx, quotas).await
+    }
+
+    /// Keeps entries and does what they say. The caller holds the box's row and what [`Self::hold_for`]
+    /// locks.
     pub(super) async fn apply(
         &self,
         tx: &mut Tx,
         node: NodeId,
         branch: u32,
         entries: &[SentEntry],
+        readings: Vec<Reading>,
     ) -> Result<(), CentreError> {
         let now = self.now_ms();
-        let read: Vec<(&SentEntry, Reading)> = entries
-            .iter()
-            .map(|sent| (sent, read(&sent.entry)))
-            .collect();
         let kept: Vec<JournalEntry> = entries
             .iter()
             .map(|sent| journal_entry(node, branch, sent))
@@ -61,13 +78,13 @@ impl Centre {
         let mut batch = Batch {
             node,
             branch,
-            leases: leases_of(tx, node, &read).await?,
+            leases: own_leases(tx, node, &readings).await?,
             changed: HashSet::new(),
             quotas: HashMap::new(),
             logins: Vec::new(),
             lost: 0,
         };
-        for (sent, reading) in read {
+        for (sent, reading) in entries.iter().zip(readings) {
             self.apply_one(tx, &mut batch, sent, reading).await?;
         }
         for id in &batch.changed {
@@ -115,7 +132,7 @@ impl Centre {
                 self.close_lease(batch, id);
                 Ok(())
             }
-            Effect::Locked(credential, until) => self.lock(tx, credential, until).await,
+            Effect::Locked(credential, until) => self.lock(tx, credential, until, sent.at).await,
             Effect::Bound {
                 credential, keys, ..
             } => self.confirm(tx, batch.node, *credential, keys).await,
@@ -230,127 +247,26 @@ impl Centre {
             period: quota.map_or(0, |quota| period::number(quota.period, now)),
         })
     }
-
-    async fn lock(
-        &self,
-        tx: &mut Tx,
-        credential: CredentialId,
-        until_unix_ms: u64,
-    ) -> Result<(), CentreError> {
-        if db::credentials::by_id(tx, credential).await?.is_none() {
-            return Ok(());
-        }
-        let until = until_unix_ms.min(self.now_ms() + LOCK_MS_MAX);
-        db::tries::lock(tx, &credential.to_string(), until).await
-    }
-
-    /// A card that somebody bound to themselves at a box: it is confirmed, or the box is told that
-    /// it is worth nothing.
-    async fn confirm(
-        &self,
-        tx: &mut Tx,
-        node: NodeId,
-        mut credential: CredentialRecord,
-        keys: u32,
-    ) -> Result<(), CentreError> {
-        let site = db::site::lock(tx).await?;
-        let object = RecordId::Credential(credential.id);
-        if db::credentials::by_id(tx, credential.id).await?.is_some() {
-            // Known already: a box that was put back from a backup says it again.
-            return Ok(());
-        }
-        let refused = match &mut credential.kind {
-            CredentialKind::Card { key, .. } => {
-                let site_keys = self.keys_of(&site)?.keys;
-                let behind = usize::try_from(keys).unwrap_or(usize::MAX);
-                match site_keys.get(behind..) {
-                    Some(newer) if keys > 0 => {
-                        *key = newer.iter().fold(*key, rekey);
-                        let key = *key;
-                        self.refusal(tx, &site.settings, credential.user, key)
-                            .await?
-                    }
-                    _ => Some("its hash is under keys that the site does not have".to_owned()),
-                }
-            }
-            // Taken by an operator of the box: people's own wish is not needed.
-            CredentialKind::Finger { .. } => inactive(tx, credential.user).await?,
-            _ => Some("only cards and fingers are bound at a box".to_owned()),
-        };
-        let name = format!("credential:{}", credential.id);
-        if let Some(why) = refused {
-            db::objects::change(tx, &[(object, Standing::Gone)]).await?;
-            let detail = json!({ "user": credential.user.to_string(), "why": why });
-            return self
-                .raise(tx, "binding-refused", Some(node), Some(name), detail)
-                .await;
-        }
-        credential.provisional = false;
-        db::credentials::put(tx, std::slice::from_ref(&credential)).await?;
-        db::objects::change(tx, &[(object, Standing::Kept)]).await?;
-        let kind = match credential.kind {
-            CredentialKind::Finger { .. } => "finger",
-            _ => "card",
-        };
-        let detail = json!({ "kind": kind, "user": credential.user.to_string() });
-        self.record(tx, &Actor::Node(node), "credential-confirmed", name, detail)
-            .await
-    }
-
-    async fn refusal(
-        &self,
-        tx: &mut Tx,
-        settings: &platen_model::Settings,
-        user: UserId,
-        key: platen_model::CardKey,
-    ) -> Result<Option<String>, CentreError> {
-        if !settings.self_enrolment {
-            return Ok(Some("people do not bind cards themselves here".to_owned()));
-        }
-        if let Some(why) = inactive(tx, user).await? {
-            return Ok(Some(why));
-        }
-        match check_card_free(tx, user, key).await {
-            Ok(()) => Ok(None),
-            Err(CentreError::Conflict { why }) => Ok(Some(why)),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn used_code(
-        &self,
-        tx: &mut Tx,
-        node: NodeId,
-        code: CredentialId,
-    ) -> Result<(), CentreError> {
-        db::site::lock(tx).await?;
-        match db::credentials::by_id(tx, code).await? {
-            Some(known) => remove_all(tx, &[known]).await,
-            // Used elsewhere before, or taken away: this box did not know that yet.
-            None => {
-                let object = Some(format!("credential:{code}"));
-                self.raise(tx, "code-used-twice", Some(node), object, json!({}))
-                    .await
-            }
-        }
-    }
 }
 
-/// Why nothing is bound to this person, if so.
-async fn inactive(tx: &mut Tx, user: UserId) -> Result<Option<String>, CentreError> {
-    let known = db::users::by_id(tx, user).await?;
-    let is_active = known.is_some_and(|user| user.active);
-    Ok((!is_active).then(|| "the person may not log in".to_owned()))
+fn changes_directory(reading: &Reading) -> bool {
+    let Reading::Known(entry) = reading else {
+        return false;
+    };
+    matches!(
+        **entry,
+        Entry::CredentialBound { .. } | Entry::CodeUsed { .. }
+    )
 }
 
 /// The leases that entries name, as far as they are the box's own.
-async fn leases_of(
+async fn own_leases(
     tx: &mut Tx,
     node: NodeId,
-    read: &[(&SentEntry, Reading)],
+    readings: &[Reading],
 ) -> Result<HashMap<LeaseId, HeldLease>, CentreError> {
     let mut named = HashSet::new();
-    for (_, reading) in read {
+    for reading in readings {
         let Reading::Known(entry) = reading else {
             continue;
         };
@@ -371,14 +287,19 @@ async fn leases_of(
 }
 
 fn journal_entry(node: NodeId, branch: u32, sent: &SentEntry) -> JournalEntry {
+    let kind = kind(&sent.entry);
+    let raw = match kind.as_str() {
+        "credential-bound" => without_template(&sent.entry),
+        _ => sent.entry.clone(),
+    };
     JournalEntry {
         node,
         branch,
         link: sent.link,
         at: sent.at,
         received_unix_ms: 0,
-        kind: kind(&sent.entry),
-        raw: sent.entry.clone(),
+        kind,
+        raw,
     }
 }
 

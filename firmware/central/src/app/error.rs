@@ -16,6 +16,9 @@ pub enum CentreError {
     /// The database has no room left.
     #[error("the database has no room on its disk; nothing was changed, make room and try again")]
     Full(#[source] sqlx::Error),
+    /// Others changed the same at the same time, and the database let them go first.
+    #[error("others changed the same at once; nothing was changed, try again")]
+    Crossed(#[source] sqlx::Error),
     /// The database refused a statement that it should take.
     #[error("the database failed; nothing was changed")]
     Database(#[source] sqlx::Error),
@@ -116,7 +119,9 @@ impl CentreError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Unavailable(_) | Self::Full(_) | Self::Busy | Self::System => Fault::Busy,
+            Self::Unavailable(_) | Self::Full(_) | Self::Crossed(_) | Self::Busy | Self::System => {
+                Fault::Busy
+            }
             Self::Missing { .. } => Fault::Missing,
             Self::Conflict { .. } => Fault::Conflict,
             Self::Invalid { .. } | Self::File { .. } | Self::Journal { .. } => Fault::Asked,
@@ -150,11 +155,11 @@ impl CentreError {
 
 // SQLSTATE classes of PostgreSQL (its manual, appendix A) and SQLite's primary result codes.
 const POSTGRES_FULL: [&str; 2] = ["53100", "53200"]; // disk_full, out_of_memory
-const POSTGRES_AWAY: [&str; 7] = [
+const POSTGRES_AWAY: [&str; 5] = [
     "57P01", "57P02", "57P03", // shutting down, crashed, starting
     "53300", "53400", // too many connections, a configured limit
-    "40001", "40P01", // serialisation failure, deadlock: the other one went on
 ];
+const POSTGRES_CROSSED: [&str; 2] = ["40001", "40P01"]; // serialization_failure, deadlock_detected
 const SQLITE_BUSY: i32 = 5;
 const SQLITE_LOCKED: i32 = 6;
 const SQLITE_FULL: i32 = 13;
@@ -173,6 +178,9 @@ impl From<sqlx::Error> for CentreError {
                 let of_sqlite = code.len() < 5;
                 if POSTGRES_FULL.contains(&&*code) || (of_sqlite && number == SQLITE_FULL) {
                     return Self::Full(error);
+                }
+                if POSTGRES_CROSSED.contains(&&*code) {
+                    return Self::Crossed(error);
                 }
                 let busy = [SQLITE_BUSY, SQLITE_LOCKED].contains(&number);
                 let away = POSTGRES_AWAY.contains(&&*code) || code.starts_with("08");

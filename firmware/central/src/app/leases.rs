@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Slices of quotas for boxes: what `platen_sync::centre::lease` decides, over the database. Whoever
-//! grants holds the box's row and then the quota's.
+//! changes leases, to give, to ask back or to end them, holds the rows of their quotas: so nobody
+//! waits for a lease's row while others wait for his quota.
 
 use std::collections::HashSet;
 
@@ -12,6 +13,7 @@ use platen_sync::limits::WANTS_MAX;
 use platen_sync::message::{LeaseNews, LeaseWant};
 use serde::{Deserialize, Serialize};
 
+use super::attempts::Attempts;
 use super::centre::new_uuid;
 use super::records::AMOUNT_MAX;
 use super::{Centre, CentreError, Listed, Node, NodeState, Page};
@@ -145,7 +147,7 @@ impl Centre {
     }
 
     /// Gives a box what it wants, as far as there is something, and asks others for the rest. The caller
-    /// holds the box's row; returns it with the serial numbers that were given.
+    /// holds the box's row and those of the quotas; returns it with the serial numbers that were given.
     pub(super) async fn grant(
         &self,
         tx: &mut Tx,
@@ -157,13 +159,12 @@ impl Centre {
             return Ok(node);
         }
         let mut wants: Vec<&LeaseWant> = wants.iter().take(WANTS_MAX).collect();
-        // In one order, so that no two servers wait for each other.
         wants.sort_by_key(|want| (want.quota, want.user));
         wants.dedup_by_key(|want| (want.quota, want.user));
         let recovery = recovery(tx, site).await?;
         let serial = node.lease_serial;
         for want in wants {
-            let Some(quota) = db::quotas::lock(tx, want.quota).await? else {
+            let Some(quota) = db::quotas::by_id(tx, want.quota).await? else {
                 continue;
             };
             if !recovery.may_grant(quota.period, self.now_ms()) {
@@ -234,21 +235,34 @@ impl Centre {
         Ok(())
     }
 
-    /// Asks a box for its leases of periods that are over.
-    pub(super) async fn recall_ended_periods(
+    /// Quotas of which a box has leases of another period than the one that runs, with that one;
+    /// `None` for quotas that there are no more.
+    pub(super) async fn ended_periods(
         &self,
         tx: &mut Tx,
         node: NodeId,
-    ) -> Result<(), CentreError> {
+    ) -> Result<Vec<(QuotaId, Option<u32>)>, CentreError> {
         let now = self.now_ms();
-        let mut done = HashSet::new();
-        for (id, _) in db::leases::kept_periods(tx, node).await? {
-            if !done.insert(id) {
-                continue;
-            }
+        let mut ended = Vec::new();
+        for (id, kept) in db::leases::kept_periods(tx, node).await? {
             let quota = db::quotas::by_id(tx, id).await?;
             let current = quota.map(|quota| period::number(quota.period, now));
-            db::leases::recall_other_periods(tx, node, id, current).await?;
+            if current != Some(kept) && !ended.contains(&(id, current)) {
+                ended.push((id, current));
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Asks a box for its leases of periods that are over. The caller holds the quotas' rows.
+    pub(super) async fn recall_periods(
+        &self,
+        tx: &mut Tx,
+        node: NodeId,
+        ended: &[(QuotaId, Option<u32>)],
+    ) -> Result<(), CentreError> {
+        for (id, current) in ended {
+            db::leases::recall_other_periods(tx, node, *id, *current).await?;
         }
         Ok(())
     }
@@ -275,6 +289,21 @@ impl Centre {
         user: Option<&UserRecord>,
         upto: u64,
     ) -> Result<LeaseNews, CentreError> {
+        let mut attempts = Attempts::new();
+        loop {
+            let news = self.leases_at_login_once(node, user, upto).await;
+            if attempts.stands(&news) {
+                return news;
+            }
+        }
+    }
+
+    async fn leases_at_login_once(
+        &self,
+        node: NodeId,
+        user: Option<&UserRecord>,
+        upto: u64,
+    ) -> Result<LeaseNews, CentreError> {
         let mut tx = self.read().await?;
         let known = db::nodes::by_id(&mut tx, node).await?;
         let known = known.ok_or(CentreError::missing("box"))?;
@@ -291,6 +320,7 @@ impl Centre {
         let known = db::nodes::lock(&mut tx, node).await?;
         let mut known = known.ok_or(CentreError::missing("box"))?;
         known.leases_taken = known.leases_taken.max(upto);
+        hold_quotas(&mut tx, wants.iter().map(|want| want.quota).collect()).await?;
         let site = db::site::read(&mut tx).await?;
         self.grant(&mut tx, &site, known, &wants).await?;
         let news = self.lease_news(&mut tx, node, taken).await?;
@@ -323,6 +353,16 @@ impl Centre {
         }
         Ok(wants)
     }
+}
+
+/// Locks the rows of quotas, in the order in which all do.
+pub(super) async fn hold_quotas(tx: &mut Tx, mut quotas: Vec<QuotaId>) -> Result<(), CentreError> {
+    quotas.sort();
+    quotas.dedup();
+    for id in quotas {
+        db::quotas::hold(tx, id).await?;
+    }
+    Ok(())
 }
 
 /// Boxes whose leases are not known since the database was put back from a backup.

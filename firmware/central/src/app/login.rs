@@ -7,13 +7,18 @@ use platen_model::{
     CardKey, CredentialKind, CredentialRecord, Denied, Method, NodeId, UserId, UserRecord,
 };
 use platen_sync::card::code_key;
-use platen_sync::message::{LoggedIn, LoginAnswer, LoginAsk, VERSION, Who};
+use platen_sync::message::{LeaseNews, LoggedIn, LoginAnswer, LoginAsk, VERSION, Who};
 
-use super::credentials::{kind_name, remove_all};
+use super::attempts::Attempts;
+use super::credentials::kind_name;
 use super::secret::Looked;
-use super::{Centre, CentreError};
+use super::{Centre, CentreError, NodeState};
 use crate::db::users::name_key;
 use crate::db::{self, Tx, site::Site};
+
+/// How long a box may ask again about a code that it has just used: it tries again on its own when the
+/// connection broke before the answer came.
+const REPEAT_MS: u64 = 60_000;
 
 /// Who it may be, by which credential; with the PIN or password to be looked at before.
 struct Claim {
@@ -34,16 +39,25 @@ impl Centre {
     /// that is no member.
     pub async fn login(&self, node: NodeId, ask: &LoginAsk) -> Result<LoginAnswer, CentreError> {
         let mut tx = self.read().await?;
+        let known = db::nodes::by_id(&mut tx, node).await?;
+        let known = known.filter(|node| node.state != NodeState::Revoked);
+        known.ok_or(CentreError::missing("box"))?;
         let site = db::site::read(&mut tx).await?;
-        let found = self.find(&mut tx, &site, ask).await?;
+        let found = self.find(&mut tx, &site, node, ask).await?;
         drop(tx);
         let result = match self.prove(&site, ask, found).await? {
             Err(denied) => Err(denied),
-            Ok(claim) => self.admit(ask.method, claim).await?,
+            Ok(claim) => self.admit(node, ask.method, claim).await?,
         };
         let who = result.as_ref().ok().map(|(user, _)| user);
-        let leases = self.leases_at_login(node, who, ask.leases_upto).await?;
-        let (_, latest) = db::site::latest(&mut *self.read().await?).await?;
+        // The login is decided, and a code used up: what goes wrong from here on is no reason to say
+        // nothing. The box asks for leases with its next push as well.
+        let leases = self.leases_at_login(node, who, ask.leases_upto).await;
+        let leases = leases.unwrap_or_else(|error| {
+            log::warn!(node:% = node, error:% = error; "cannot give leases at a login");
+            LeaseNews::default()
+        });
+        let latest = self.latest_revision().await.unwrap_or(site.revision);
         Ok(LoginAnswer {
             version: VERSION,
             result: result.map(|(_, logged_in)| logged_in),
@@ -52,17 +66,28 @@ impl Centre {
         })
     }
 
-    async fn find(&self, tx: &mut Tx, site: &Site, ask: &LoginAsk) -> Result<Found, CentreError> {
+    async fn latest_revision(&self) -> Result<u64, CentreError> {
+        let (_, latest) = db::site::latest(&mut *self.read().await?).await?;
+        Ok(latest)
+    }
+
+    async fn find(
+        &self,
+        tx: &mut Tx,
+        site: &Site,
+        node: NodeId,
+        ask: &LoginAsk,
+    ) -> Result<Found, CentreError> {
         let credential = match (ask.method, &ask.who) {
             (Method::Card | Method::CardPin, Who::Card { key, .. }) => {
                 self.by_key(tx, site, *key, "card").await?
             }
-            (Method::Code, Who::Card { key, .. }) => self.by_key(tx, site, *key, "code").await?,
+            (Method::Code, Who::Card { key, .. }) => self.by_code(tx, site, node, *key).await?,
             (Method::Code, _) => {
                 let code = ask.secret.as_deref().unwrap_or_default();
                 let key = code_key(&self.keys_of(site)?, site.keys, code);
                 let key = key.ok_or(CentreError::corrupt("list of card keys"))?;
-                self.by_key(tx, site, key, "code").await?
+                self.by_code(tx, site, node, key).await?
             }
             (Method::Pin, Who::Number(number)) => {
                 let owners = db::users::owners_of_numbers(tx, std::slice::from_ref(number)).await?;
@@ -110,6 +135,25 @@ impl Centre {
         let keys = self.keys_from(site, key)?;
         let found = db::credentials::by_keys(tx, &keys).await?;
         Ok(found.into_iter().find(|one| kind_name(&one.kind) == kind))
+    }
+
+    /// A code that is good, or one that this box used a moment ago and may not have got the answer.
+    async fn by_code(
+        &self,
+        tx: &mut Tx,
+        site: &Site,
+        node: NodeId,
+        key: CardKey,
+    ) -> Result<Option<CredentialRecord>, CentreError> {
+        if let Some(code) = self.by_key(tx, site, key, "code").await? {
+            return Ok(Some(code));
+        }
+        let keys = self.keys_from(site, key)?;
+        db::codes::just_used(tx, node, &keys, self.repeat_since()).await
+    }
+
+    fn repeat_since(&self) -> u64 {
+        self.now_ms().saturating_sub(REPEAT_MS)
     }
 
     async fn claim(
@@ -178,6 +222,7 @@ impl Centre {
     /// The last look: whether the person may log in, and a code is good once.
     async fn admit(
         &self,
+        node: NodeId,
         method: Method,
         claim: Claim,
     ) -> Result<Result<(UserRecord, LoggedIn), Denied>, CentreError> {
@@ -185,7 +230,7 @@ impl Centre {
         if !claim.user.active {
             return Ok(Err(Denied::UserDisabled));
         }
-        if method == Method::Code && !self.use_up(&claim.credential).await? {
+        if method == Method::Code && !self.use_up(node, &claim.credential).await? {
             return Ok(Err(Denied::BadCode));
         }
         let logged_in = LoggedIn {
@@ -196,12 +241,29 @@ impl Centre {
         Ok(Ok((claim.user, logged_in)))
     }
 
-    async fn use_up(&self, code: &CredentialRecord) -> Result<bool, CentreError> {
+    /// Whether a code is good, once; for the box where it was used a moment ago it still is.
+    async fn use_up(&self, node: NodeId, code: &CredentialRecord) -> Result<bool, CentreError> {
+        let mut attempts = Attempts::new();
+        loop {
+            let used = self.use_up_once(node, code).await;
+            if attempts.stands(&used) {
+                return used;
+            }
+        }
+    }
+
+    async fn use_up_once(
+        &self,
+        node: NodeId,
+        code: &CredentialRecord,
+    ) -> Result<bool, CentreError> {
         let (mut tx, _) = self.change().await?;
         if db::credentials::by_id(&mut tx, code.id).await?.is_none() {
-            return Ok(false);
+            let used = db::codes::used(&mut tx, code.id).await?;
+            let since = self.repeat_since();
+            return Ok(used.is_some_and(|(by, at)| by == node && at >= since));
         }
-        remove_all(&mut tx, std::slice::from_ref(code)).await?;
+        self.spend_code(&mut tx, node, code).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -5,6 +5,7 @@ use platen_model::NodeId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::leases::hold_quotas;
 use super::records::check_name;
 use super::{Actor, Centre, CentreError, LeaseState};
 use crate::db;
@@ -183,6 +184,8 @@ impl Centre {
         let mut tx = self.write().await?;
         let node = db::nodes::lock(&mut tx, id).await?;
         let node = node.ok_or(CentreError::missing("box"))?;
+        let open = db::leases::open_of(&mut tx, id).await?;
+        hold_quotas(&mut tx, open.iter().map(|held| held.lease.quota).collect()).await?;
         let mut leases = db::leases::open_of(&mut tx, id).await?;
         let now = self.now_ms();
         let count = u64::try_from(leases.len()).unwrap_or(u64::MAX);

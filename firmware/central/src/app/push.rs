@@ -5,10 +5,13 @@
 use std::collections::HashMap;
 
 use platen_model::{JobId, NodeId};
+use platen_sync::centre::effect::{Reading, read};
 use platen_sync::centre::journal::{JournalFault, Receipt, receive};
+use platen_sync::limits::WANTS_MAX;
 use platen_sync::message::{JobNotice, Push, PushAnswer, VERSION, Verdict};
 use serde_json::json;
 
+use super::attempts::Attempts;
 use super::leases::recovery;
 use super::{CentralJob, Centre, CentreError, Node, NodeState};
 use crate::db::{self, Tx, nodes::Heard, site::Site};
@@ -27,6 +30,16 @@ impl Centre {
     /// [`CentreError::Missing`] for a box that is no member, [`CentreError::Journal`] for a journal
     /// that no honest box has.
     pub async fn receive(&self, node: NodeId, push: &Push) -> Result<PushAnswer, CentreError> {
+        let mut attempts = Attempts::new();
+        loop {
+            let answer = self.receive_once(node, push).await;
+            if attempts.stands(&answer) {
+                return answer;
+            }
+        }
+    }
+
+    async fn receive_once(&self, node: NodeId, push: &Push) -> Result<PushAnswer, CentreError> {
         let mut tx = self.write().await?;
         let known = db::nodes::lock(&mut tx, node).await?;
         let known = known.filter(|node| node.state != NodeState::Revoked);
@@ -35,7 +48,19 @@ impl Centre {
         let (from, to) = (push.after.sequence, last.sequence);
         let books = db::journal::books(&mut tx, node, from, to).await?;
         let receipt = receive(&books, push)?;
-        self.keep(&mut tx, &known, &receipt).await?;
+        let kept = receipt.to_keep.iter();
+        let readings: Vec<Reading> = kept.map(|sent| read(&sent.entry)).collect();
+        let ended = self.ended_periods(&mut tx, node).await?;
+        let wants = match receipt.verdict {
+            Verdict::Kept(_) => push.wants.as_slice(),
+            _ => &[],
+        };
+        let wanted = wants.iter().take(WANTS_MAX).map(|want| want.quota);
+        let quotas = wanted.chain(ended.iter().map(|(quota, _)| *quota));
+        let (fork, quotas) = (receipt.fork.is_some(), quotas.collect());
+        self.hold_for(&mut tx, node, &readings, fork, quotas)
+            .await?;
+        self.keep(&mut tx, &known, &receipt, readings).await?;
         self.welcome_back(&mut tx, &mut known).await?;
         self.take_jobs(&mut tx, node, &push.jobs).await?;
         let site = db::site::read(&mut tx).await?;
@@ -44,10 +69,8 @@ impl Centre {
         known.leases_taken = known.leases_taken.max(push.leases_upto);
         let taken = known.leases_taken;
         db::nodes::took_leases(&mut tx, node, taken).await?;
-        self.recall_ended_periods(&mut tx, node).await?;
-        if matches!(verdict, Verdict::Kept(_)) {
-            self.grant(&mut tx, &site, known, &push.wants).await?;
-        }
+        self.recall_periods(&mut tx, node, &ended).await?;
+        self.grant(&mut tx, &site, known, wants).await?;
         let leases = self.lease_news(&mut tx, node, taken).await?;
         let (_, latest) = db::site::latest(&mut tx).await?;
         tx.commit().await?;
@@ -65,6 +88,7 @@ impl Centre {
         tx: &mut Tx,
         node: &Node,
         receipt: &Receipt<'_>,
+        readings: Vec<Reading>,
     ) -> Result<(), CentreError> {
         if receipt.to_keep.is_empty() {
             return Ok(());
@@ -81,7 +105,8 @@ impl Centre {
             self.raise(tx, kind, Some(node.id), None, detail).await?;
         }
         db::journal::put_branch(tx, node.id, &receipt.branch).await?;
-        self.apply(tx, node.id, receipt.branch.number, receipt.to_keep)
+        let branch = receipt.branch.number;
+        self.apply(tx, node.id, branch, receipt.to_keep, readings)
             .await
     }
 

@@ -159,10 +159,12 @@ impl Centre {
     /// # Errors
     /// [`CentreError`], of the database.
     pub async fn after_restore(&self, actor: &Actor) -> Result<u64, CentreError> {
-        let (mut tx, site) = self.change().await?;
+        let mut tx = self.write().await?;
+        // Boxes' rows before the site's, as everywhere.
+        db::nodes::await_all(&mut tx).await?;
+        let site = db::site::lock(&mut tx).await?;
         let now = self.now_ms();
         let generation = next_generation(site.generation, now);
-        db::nodes::await_all(&mut tx).await?;
         db::site::set_generation(&mut tx, generation).await?;
         db::site::set_restored(&mut tx, now).await?;
         let detail = json!({ "generation": generation });

@@ -17,6 +17,7 @@ pub(crate) mod administrators;
 pub(crate) mod alerts;
 pub(crate) mod audit;
 pub(crate) mod charges;
+pub(crate) mod codes;
 pub(crate) mod credentials;
 pub(crate) mod enrolments;
 pub(crate) mod groups;

@@ -195,9 +195,10 @@ pub(crate) async fn took_leases(
     Ok(())
 }
 
-/// Waits for every member's leases: the database was put back from a backup.
+/// Waits for the leases of all boxes but those that were taken out of the site: the database was put
+/// back from a backup. One that was lost then may be back since.
 pub(crate) async fn await_all(connection: &mut AnyConnection) -> Result<(), CentreError> {
-    sqlx::query("UPDATE nodes SET awaited = 1 WHERE state = 'member'")
+    sqlx::query("UPDATE nodes SET awaited = 1 WHERE state <> 'revoked'")
         .execute(connection)
         .await?;
     Ok(())

@@ -97,7 +97,8 @@ pub(crate) async fn tombstones(
     limit: u64,
 ) -> Result<Vec<Tombstone>, CentreError> {
     let statement = "SELECT kind, id, revision, gone FROM objects \
-         WHERE gone IN (1, 2) AND revision > $1 ORDER BY revision LIMIT $2";
+         WHERE gone IN (1, 2) AND revision > $1 AND revision + 1 - gone > $1 \
+         ORDER BY revision LIMIT $2";
     let rows = sqlx::query(statement)
         .bind(signed(after))
         .bind(signed(limit))
@@ -144,4 +145,51 @@ pub(crate) async fn settings_between(
         .fetch_optional(connection)
         .await?;
     row.map(|row| row.number("revision")).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use platen_model::SiteId;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::db::{Database, schema};
+
+    /// Users that are worthless and gone in turn, told in pages of so few tombstones: each comes once,
+    /// and behind where its page begins, or the box would refuse the page.
+    #[test]
+    fn full_pages_of_tombstones_tell_each_one_once_and_none_that_the_box_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/site.db", folder.path().display());
+        smol::block_on(async {
+            let database = Database::open(&url).await.unwrap();
+            schema::current(&database, 1).await.unwrap();
+            let mut tx = database.write().await.unwrap();
+            let key = site::make(&mut tx, SiteId(Uuid::nil()), "site", vec![1]).await;
+            assert!(key.unwrap());
+            let id = |number| RecordId::User(UserId(Uuid::from_bytes([number; 16])));
+            let standing = |number: u8| match number % 3 {
+                0 => Standing::Gone,
+                _ => Standing::Worthless,
+            };
+            let changes: Vec<_> = (0..20)
+                .map(|number| (id(number), standing(number)))
+                .collect();
+            change(&mut tx, &changes).await.unwrap();
+            for limit in 1..=7 {
+                let (mut from, mut told) = (0, Vec::new());
+                loop {
+                    let page = tombstones(&mut tx, from, limit).await.unwrap();
+                    assert!(page.iter().all(|one| one.revision > from), "{page:?}");
+                    told.extend(page.iter().map(|one| one.id));
+                    match page.last() {
+                        Some(last) => from = last.revision,
+                        None => break,
+                    }
+                }
+                let all: Vec<_> = changes.iter().map(|(id, _)| *id).collect();
+                assert_eq!(told, all, "pages of {limit}");
+            }
+        });
+    }
 }

@@ -49,16 +49,21 @@ pub(crate) async fn by_id(
     row.as_ref().map(quota).transpose()
 }
 
-/// One quota, for whoever is going to grant of it: others wait from here on.
+/// One quota, for whoever is going to change it: others wait from here on.
 pub(crate) async fn lock(
     connection: &mut AnyConnection,
     id: QuotaId,
 ) -> Result<Option<Quota>, CentreError> {
-    let query = sqlx::query("UPDATE quotas SET amount = amount WHERE id = $1").bind(id.to_string());
-    if query.execute(&mut *connection).await?.rows_affected() == 0 {
-        return Ok(None);
+    match hold(connection, id).await? {
+        true => by_id(connection, id).await,
+        false => Ok(None),
     }
-    by_id(connection, id).await
+}
+
+/// Lets others wait for a quota's row from here on; says whether there is one.
+pub(crate) async fn hold(connection: &mut AnyConnection, id: QuotaId) -> Result<bool, CentreError> {
+    let query = sqlx::query("UPDATE quotas SET amount = amount WHERE id = $1").bind(id.to_string());
+    Ok(query.execute(connection).await?.rows_affected() == 1)
 }
 
 /// Quotas that cover one of these people or groups.

@@ -9,12 +9,16 @@ use super::{Columns, Database, signed};
 use crate::app::CentreError;
 
 /// The steps, in order; step `n` leads to version `n`. A step that was published is never edited.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     include_str!("../sql/0001_directory.sql"),
     include_str!("../sql/0002_boxes.sql"),
     include_str!("../sql/0003_accounts.sql"),
     include_str!("../sql/0004_people_in_charge.sql"),
+    include_str!("../sql/0005_used_codes.sql"),
 ];
+
+/// The step that makes the column of folded names.
+const FOLDED: u64 = 5;
 
 /// Tries to make the first table: two servers that start at once on an empty PostgreSQL can both
 /// find it missing, and one of them fails.
@@ -44,6 +48,9 @@ pub(crate) async fn update(
     let done = usize::try_from(found).unwrap_or(usize::MAX);
     for step in steps.iter().skip(done) {
         apply(&mut tx, database.kind(), step).await?;
+    }
+    if (found..known).contains(&(FOLDED - 1)) {
+        super::users::fold_all(&mut tx).await?;
     }
     if found < known {
         sqlx::query("UPDATE schema_version SET version = $1, changed_unix_ms = $2 WHERE one = 1")
@@ -105,8 +112,8 @@ mod tests {
         ];
         update(&database, 2, &broken).await.unwrap_err();
         assert_eq!(update(&database, 3, &STEPS[..2]).await.unwrap(), 2);
-        assert_eq!(current(&database, 4).await.unwrap(), 4);
-        assert_eq!(current(&database, 5).await.unwrap(), 4);
+        assert_eq!(current(&database, 4).await.unwrap(), 5);
+        assert_eq!(current(&database, 5).await.unwrap(), 5);
         let mut tx = database.read().await.unwrap();
         let row = sqlx::query("SELECT version, changed_unix_ms AS at FROM schema_version")
             .fetch_one(&mut *tx)
@@ -114,7 +121,7 @@ mod tests {
             .unwrap();
         assert_eq!(
             (row.number("version").unwrap(), row.number("at").unwrap()),
-            (4, 4)
+            (5, 4)
         );
         let row = sqlx::query("SELECT text FROM rules")
             .fetch_one(&mut *tx)

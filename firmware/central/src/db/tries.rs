@@ -2,6 +2,7 @@
 //! Wrong tries, counted before the secret is looked at: however many guesses come at once, and
 //! through however many servers, no more than allowed are looked at.
 
+use platen_model::CredentialId;
 use sqlx::AnyConnection;
 
 use super::{Columns, signed};
@@ -59,6 +60,25 @@ pub(crate) async fn locked_until(
         .fetch_optional(connection)
         .await?;
     row.map_or(Ok(0), |row| row.number("until"))
+}
+
+/// Credentials that are locked, with until when, those that stay so the longest first.
+pub(crate) async fn locked(
+    connection: &mut AnyConnection,
+    now_unix_ms: u64,
+    limit: u64,
+) -> Result<Vec<(CredentialId, u64)>, CentreError> {
+    let statement = "SELECT c.id, t.locked_until_unix_ms AS until FROM tries t \
+         JOIN credentials c ON c.id = t.subject WHERE t.locked_until_unix_ms > $1 \
+         ORDER BY t.locked_until_unix_ms DESC, c.id LIMIT $2";
+    let rows = sqlx::query(statement)
+        .bind(signed(now_unix_ms))
+        .bind(signed(limit))
+        .fetch_all(connection)
+        .await?;
+    rows.iter()
+        .map(|row| Ok((CredentialId(row.uuid("id")?), row.number("until")?)))
+        .collect()
 }
 
 /// Forgets a subject's wrong tries and opens it again.

@@ -157,8 +157,7 @@ pub(crate) async fn page(
     group: Option<GroupId>,
     (offset, limit): (u64, u64),
 ) -> Result<(Vec<UserRecord>, u64), CentreError> {
-    const WHERE: &str = "WHERE ($1 = '' OR LOWER(login) LIKE $2 ESCAPE '~' \
-         OR LOWER(name) LIKE $2 ESCAPE '~' OR number = $1) \
+    const WHERE: &str = "WHERE ($1 = '' OR folded LIKE $2 ESCAPE '~' OR number = $1) \
          AND ($3 = '' OR id IN (SELECT user_id FROM memberships WHERE group_id = $3))";
     let part = part.unwrap_or_default().trim().to_lowercase();
     let like = format!("%{}%", escape(&part));
@@ -188,6 +187,26 @@ pub(crate) async fn page(
     Ok((users, row.number("many")?))
 }
 
+/// What people are searched by: both names in lower case, a line each.
+fn folded(login: &str, name: &str) -> String {
+    format!("{}\n{}", login.to_lowercase(), name.to_lowercase())
+}
+
+/// Fills the column in that people are searched by.
+pub(crate) async fn fold_all(connection: &mut AnyConnection) -> Result<(), CentreError> {
+    let rows = sqlx::query("SELECT id, login, name FROM users")
+        .fetch_all(&mut *connection)
+        .await?;
+    for row in rows {
+        sqlx::query("UPDATE users SET folded = $1 WHERE id = $2")
+            .bind(folded(&row.text("login")?, &row.text("name")?))
+            .bind(row.text("id")?)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
 /// For LIKE: what stands for itself.
 fn escape(text: &str) -> String {
     text.chars().fold(String::new(), |mut escaped, c| {
@@ -213,12 +232,12 @@ pub(crate) async fn put(
     // A number may go from one of these users to another.
     let clear = "UPDATE users SET number = NULL WHERE id IN {}";
     list::execute_in(connection, clear, &ids).await?;
-    for chunk in users.chunks(list::rows_at_once(5)) {
-        let values = list::rows_of(5, chunk.len());
+    for chunk in users.chunks(list::rows_at_once(6)) {
+        let values = list::rows_of(6, chunk.len());
         let mut query = list::statement(format!(
-            "INSERT INTO users (id, login, name, number, active) VALUES {values} \
+            "INSERT INTO users (id, login, name, number, active, folded) VALUES {values} \
              ON CONFLICT (id) DO UPDATE SET login = excluded.login, name = excluded.name, \
-             number = excluded.number, active = excluded.active"
+             number = excluded.number, active = excluded.active, folded = excluded.folded"
         ));
         for user in chunk {
             query = query
@@ -226,7 +245,8 @@ pub(crate) async fn put(
                 .bind(user.login.clone())
                 .bind(user.name.clone())
                 .bind(user.number.clone())
-                .bind(i64::from(user.active));
+                .bind(i64::from(user.active))
+                .bind(folded(&user.login, &user.name));
         }
         query.execute(&mut *connection).await?;
     }

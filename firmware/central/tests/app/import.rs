@@ -3,7 +3,7 @@
 
 use std::io::Cursor;
 
-use platen_central::app::{CentreError, ImportReport, Page, UserFilter};
+use platen_central::app::{CentreError, ImportReport, NewUser, Page, UserFilter};
 use platen_model::{Denied, Method};
 use platen_sync::message::{LoginAsk, VERSION, Who};
 
@@ -13,6 +13,8 @@ on_both! {
     broken_rows_are_named_and_good_ones_taken
     the_file_has_the_last_word_on_whom_it_names
     a_file_that_is_none_is_refused_as_a_whole
+    every_part_stands_in_the_audit_log_and_all_refused_rows_are_counted
+    people_are_found_by_letters_of_any_alphabet
 }
 
 async fn import(site: &Site, file: &str) -> ImportReport {
@@ -104,4 +106,51 @@ async fn a_file_that_is_none_is_refused_as_a_whole(site: Site) {
     let refused = site.centre.import_users(&ADMIN, endless).await;
     assert!(matches!(refused, Err(CentreError::File { .. })));
     assert_eq!(site.number("SELECT COUNT(*) FROM users").await, 0);
+}
+
+async fn every_part_stands_in_the_audit_log_and_all_refused_rows_are_counted(site: Site) {
+    let mut file = "user,card\n".to_owned();
+    for number in 0..600 {
+        file.push_str(&format!("user{number},{number:08x}\n"));
+    }
+    for number in 0..1100 {
+        file.push_str(&format!("bad{number},no card\n"));
+    }
+    let report = import(&site, &file).await;
+    assert_eq!((report.refused, report.errors.len()), (1100, 1000));
+    assert_eq!((report.users_added, report.cards_bound), (600, 600));
+    let audit = site.centre.audit(Page::default()).await.unwrap();
+    let detail = |action: &str| {
+        let of_action = audit.rows.iter().filter(move |one| one.action == action);
+        let details = of_action.map(|one| serde_json::from_str(&one.detail).unwrap());
+        details.collect::<Vec<serde_json::Value>>()
+    };
+    let parts = detail("users-imported-part");
+    let added = parts.iter().filter_map(|part| part["added"].as_u64());
+    let added: Vec<u64> = added.collect();
+    assert_eq!(added.iter().sum::<u64>(), 600);
+    assert!(added.len() > 1, "{added:?}");
+    assert_eq!(detail("users-imported")[0]["refused"], 1100);
+}
+
+async fn people_are_found_by_letters_of_any_alphabet(site: Site) {
+    let new = NewUser {
+        login: "ÖZGÜR".to_owned(),
+        name: "Élodie ÅSTRÖM".to_owned(),
+        ..NewUser::default()
+    };
+    site.centre.create_user(&ADMIN, new).await.unwrap();
+    site.user("wang").await;
+    let find = async |text: &str| {
+        let filter = UserFilter {
+            text: Some(text.to_owned()),
+            group: None,
+        };
+        let found = site.centre.users(&filter, Page::default()).await.unwrap();
+        found.total
+    };
+    for text in ["özgür", "ÖZG", "élodie", "Åström", "DIE å"] {
+        assert_eq!(find(text).await, 1, "{text}");
+    }
+    assert_eq!(find("ozgur").await, 0);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use platen_central::app::{ChargeFilter, LeaseFilter, LeaseState, Page, QuotaUse, UserChange};
 use platen_model::{
-    Covers, Entry, GroupId, Lease, Period, Quota, QuotaId, Unit, UserId, WhenSpent,
+    Covers, CredentialId, Entry, GroupId, Lease, Period, Quota, QuotaId, Unit, UserId, WhenSpent,
 };
 use platen_sync::message::{LeaseNews, LeaseWant};
 use uuid::Uuid;
@@ -15,6 +15,7 @@ use crate::site::{ADMIN, Site, TestBox, job, on_both, settled, share};
 
 on_both! {
     two_servers_never_give_more_than_there_is
+    servers_and_boxes_do_not_wait_for_each_other_in_a_ring
     what_a_box_gives_back_is_there_for_others
     a_charge_above_its_lease_is_taken_and_flagged
     lost_entries_make_an_open_lease_count_whole
@@ -111,6 +112,87 @@ async fn two_servers_never_give_more_than_there_is(site: Site) {
     assert!(used.charged > 100, "there was something to spend: {used:?}");
     let alerts = site.centre.alerts(true, Page::default()).await.unwrap();
     assert_eq!(alerts.rows, []);
+}
+
+/// Boxes that spend, give back and want of several quotas, cards that they bound, limits that change
+/// and a restore, all at once through two servers: nobody fails, and no transaction is given up.
+async fn servers_and_boxes_do_not_wait_for_each_other_in_a_ring(site: Site) {
+    let second = site.second().await;
+    let user = site.user("wang").await;
+    let group = group_with(&site, &[user]).await;
+    let mut quotas = Vec::new();
+    for number in 1..=4 {
+        let quota = Quota {
+            id: QuotaId(Uuid::from_bytes([number; 16])),
+            name: format!("sides {number}"),
+            covers: Covers::Group(group),
+            unit: Unit::Sides,
+            limit: 1000,
+            period: Period::Month,
+            when_spent: WhenSpent::Deny,
+        };
+        site.centre.put_quota(&ADMIN, quota.clone()).await.unwrap();
+        quotas.push(quota);
+    }
+    let mut boxes = Vec::new();
+    for number in 1..=6 {
+        boxes.push((site.member(number).await, Vec::<Lease>::new()));
+    }
+    for round in 0..8_u8 {
+        let pushes = boxes.iter_mut().enumerate().map(|(place, (printer, has))| {
+            let (centre, quotas) = (
+                if place % 2 == 0 {
+                    &site.centre
+                } else {
+                    &second
+                },
+                &quotas,
+            );
+            let number = round * 6 + u8::try_from(place).unwrap();
+            Box::pin(async move {
+                // Each in an order of its own.
+                let turn = place % has.len().max(1);
+                has.rotate_left(turn);
+                let shares = has.iter().map(|one| share(one.quota, Some(one.id), 3));
+                printer.write(&settled(job(number), Some(user), shares.collect()));
+                if let Some(back) = has.pop() {
+                    printer.write(&Entry::LeaseClosed { lease: back.id });
+                }
+                printer.write(&Entry::CodeUsed {
+                    credential: CredentialId(Uuid::from_bytes([number; 16])),
+                });
+                let wants = quotas.iter().flat_map(|quota| want(quota.id, 600));
+                let mut wants: Vec<LeaseWant> = wants.collect();
+                wants.rotate_left(place % 4);
+                has.extend(printer.sync_wanting(centre, wants).await.fresh);
+            }) as std::pin::Pin<Box<dyn Future<Output = ()> + '_>>
+        });
+        let mut work: Vec<_> = pushes.collect();
+        for quota in &quotas {
+            let mut quota = quota.clone();
+            quota.limit = 400 + u64::from(round % 2) * 600;
+            let second = &second;
+            work.push(Box::pin(async move {
+                second.put_quota(&ADMIN, quota).await.unwrap();
+            }));
+        }
+        if round == 6 {
+            let second = &second;
+            work.push(Box::pin(async move {
+                second.after_restore(&ADMIN).await.unwrap();
+            }));
+        }
+        all(work.into_iter()).await;
+    }
+    let given = LeaseFilter::default();
+    let given = site.centre.leases(&given, Page::default()).await.unwrap();
+    assert!(given.total > 20, "{}", given.total);
+    if site.url.starts_with("postgres") {
+        site.centre.close().await;
+        second.close().await;
+        let given_up = "SELECT deadlocks FROM pg_stat_database WHERE datname = CURRENT_DATABASE()";
+        assert_eq!(site.number(given_up).await, 0);
+    }
 }
 
 /// Runs futures side by side.

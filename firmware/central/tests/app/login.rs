@@ -27,7 +27,7 @@ on_both! {
 
 const NUMBER: [u8; 4] = [0xde, 0xad, 0xbe, 0xef];
 
-fn ask(method: Method, who: Who, secret: Option<&str>) -> LoginAsk {
+pub(crate) fn ask(method: Method, who: Who, secret: Option<&str>) -> LoginAsk {
     LoginAsk {
         version: VERSION,
         method,
@@ -42,16 +42,16 @@ fn by_card(key: CardKey) -> LoginAsk {
     ask(Method::Card, who, None)
 }
 
-fn by_pin(pin: &str) -> LoginAsk {
+pub(crate) fn by_pin(pin: &str) -> LoginAsk {
     ask(Method::Pin, Who::Number("4711".to_owned()), Some(pin))
 }
 
-async fn who(site: &Site, node: NodeId, ask: &LoginAsk) -> Result<UserId, Denied> {
+pub(crate) async fn who(site: &Site, node: NodeId, ask: &LoginAsk) -> Result<UserId, Denied> {
     let answer = site.centre.login(node, ask).await.unwrap();
     answer.result.map(|logged_in| logged_in.user)
 }
 
-async fn wang(site: &Site) -> UserId {
+pub(crate) async fn wang(site: &Site) -> UserId {
     let new = NewUser {
         login: "wang".to_owned(),
         number: Some("4711".to_owned()),
@@ -154,16 +154,19 @@ async fn pins_are_locked_after_a_few_guesses_however_many_come_at_once(site: Sit
 
 async fn a_code_is_good_once_at_two_servers(site: Site) {
     let node = site.member(1).await.node;
+    let other = site.member(2).await.node;
     let second = site.second().await;
     let user = wang(&site).await;
     let code = site.centre.issue_code(&ADMIN, user, 60).await.unwrap();
     let typed = code.code.to_lowercase().replace('-', " ");
     let ask = ask(Method::Code, Who::Login(String::new()), Some(&typed));
-    let pair = smol::future::zip(site.centre.login(node, &ask), second.login(node, &ask));
+    let pair = smol::future::zip(site.centre.login(node, &ask), second.login(other, &ask));
     let (one, two) = pair.await;
     let results = [one.unwrap().result.is_ok(), two.unwrap().result.is_ok()];
     assert_eq!(results.iter().filter(|ok| **ok).count(), 1, "{results:?}");
+    site.clock.advance(Duration::from_secs(61));
     assert_eq!(who(&site, node, &ask).await, Err(Denied::BadCode));
+    assert_eq!(who(&site, other, &ask).await, Err(Denied::BadCode));
     let late = site.centre.issue_code(&ADMIN, user, 1).await.unwrap();
     site.clock.advance(Duration::from_secs(61));
     let ask = self::ask(Method::Code, Who::Login(String::new()), Some(&late.code));

@@ -6,6 +6,7 @@
 mod site;
 
 mod accounts;
+mod bindings;
 mod directory;
 mod failures;
 mod import;

@@ -7,6 +7,7 @@ use platen_model::{
     CardKey, CredentialId, CredentialKind, CredentialRecord, GroupId, RecordId, UserId, UserRecord,
 };
 use platen_sync::card::card_key;
+use serde_json::json;
 
 use super::ImportReport;
 use super::rows::{Columns, Person, Refusals, Row};
@@ -14,7 +15,7 @@ use crate::app::centre::new_uuid;
 use crate::app::credentials::{kind_name, remove_all};
 use crate::app::records::{CARDS_MAX, USERS_MAX};
 use crate::app::users::{checked, tell_of};
-use crate::app::{Centre, CentreError};
+use crate::app::{Actor, Centre, CentreError};
 use crate::db::objects::Standing;
 use crate::db::users::name_key;
 use crate::db::{self, Tx};
@@ -49,6 +50,7 @@ struct Merge<'a> {
 impl Centre {
     pub(super) async fn take_part(
         &self,
+        actor: &Actor,
         mut part: Part<'_>,
         refusals: &mut Refusals,
         report: &mut ImportReport,
@@ -63,11 +65,20 @@ impl Centre {
             keyed.insert(number.clone(), key);
         }
         let people = std::mem::take(&mut part.people);
+        let before = report.clone();
         let mut merge = Merge::load(&mut tx, part, &people, keyed).await?;
         for person in people {
             merge.take(person, refusals, report)?;
         }
         merge.write(&mut tx, report).await?;
+        let detail = json!({
+            "added": report.users_added - before.users_added,
+            "changed": report.users_changed - before.users_changed,
+            "cards": report.cards_bound - before.cards_bound,
+            "secrets": report.secrets_set - before.secrets_set,
+        });
+        self.record(&mut tx, actor, "users-imported-part", "users", detail)
+            .await?;
         tx.commit().await
     }
 }

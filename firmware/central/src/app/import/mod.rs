@@ -5,7 +5,8 @@
 //! but for what another row was given.
 //!
 //! Good rows are taken some hundred people at a time, each part in a transaction of its own: other
-//! work goes on in between, and a file that was stopped half way can be taken again.
+//! work goes on in between, and a file that was stopped half way can be taken again. Each part has its
+//! own entry in the audit log, and the whole file one at its end.
 
 mod merge;
 mod rows;
@@ -43,7 +44,9 @@ pub struct ImportReport {
     pub secrets_set: u64,
     /// Groups that are new.
     pub groups_added: u64,
-    /// Rows not taken, by line of the file, with what is wrong; the last one may count the rest.
+    /// Rows that were not taken.
+    pub refused: u64,
+    /// Those of them that were found first, at most 1,000, by line of the file, with what is wrong.
     pub errors: Vec<(usize, String)>,
 }
 
@@ -81,8 +84,10 @@ impl Centre {
                 in_file: &in_file,
                 hashes: &mut hashes,
             };
-            self.take_part(part, &mut refusals, &mut report).await?;
+            self.take_part(actor, part, &mut refusals, &mut report)
+                .await?;
         }
+        report.refused = refusals.count();
         report.errors = refusals.finish();
         let mut tx = self.write().await?;
         let detail = json!({
@@ -90,7 +95,7 @@ impl Centre {
             "changed": report.users_changed,
             "cards": report.cards_bound,
             "secrets": report.secrets_set,
-            "refused": report.errors.len(),
+            "refused": report.refused,
         });
         self.record(&mut tx, actor, "users-imported", "users", detail)
             .await?;

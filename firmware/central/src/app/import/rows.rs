@@ -16,7 +16,7 @@ use crate::db::users::name_key;
 pub const IMPORT_BYTES_MAX: u64 = 64 << 20;
 /// PINs and passwords of a file, at most: each takes tens of milliseconds.
 const SECRETS_MAX: usize = 2000;
-/// Refused rows that are named one by one; the last entry of a report counts the rest.
+/// Refused rows that are named one by one; the others are counted.
 const REFUSALS_MAX: usize = 1000;
 
 /// Which lists the file has a column for: what it has none for stays as it is.
@@ -91,25 +91,25 @@ pub(super) struct Rows {
 #[derive(Default)]
 pub(super) struct Refusals {
     errors: Vec<(usize, String)>,
-    left_out: usize,
+    count: u64,
 }
 
 impl Refusals {
     pub(super) fn push(&mut self, line: usize, why: impl Into<String>) {
+        self.count += 1;
         if self.errors.len() < REFUSALS_MAX {
             self.errors.push((line, why.into()));
-        } else {
-            self.left_out += 1;
         }
     }
 
-    /// In order of lines; the last one counts what was left out.
+    /// How many there are, named or not.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Those that are named, in order of lines.
     pub(super) fn finish(mut self) -> Vec<(usize, String)> {
         self.errors.sort();
-        if let (1.., Some((line, _))) = (self.left_out, self.errors.last()) {
-            let more = format!("and {} more rows were not taken", self.left_out);
-            self.errors.push((*line, more));
-        }
         self.errors
     }
 }

@@ -225,7 +225,7 @@ pub(super) async fn import(ask: Ask) -> Answer {
         "cards_bound": report.cards_bound,
         "secrets_set": report.secrets_set,
         "groups_added": report.groups_added,
-        "rows_refused": report.errors.len(),
+        "rows_refused": report.refused,
         "errors": errors.collect::<Vec<_>>(),
     }))
 }

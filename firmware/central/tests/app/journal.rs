@@ -2,8 +2,11 @@
 //! Journals of boxes: each entry once, each job charged once, whatever comes twice, late or side by
 //! side.
 
-use platen_central::app::{ChargeFilter, JobFilter, LoginFilter, Page};
-use platen_model::{Entry, JobNumber, JobState, JobStateReason, Method, PrinterName, Source};
+use platen_central::app::{ChargeFilter, JobFilter, LeaseFilter, LoginFilter, Page};
+use platen_model::{
+    Certainty, Entry, JobNumber, JobState, JobStateReason, Method, PageCount, PrinterName, Sides,
+    Source,
+};
 use platen_sync::message::{JobNotice, Link, Verdict};
 
 use crate::site::{ADMIN, NOON, Site, TestBox, job, on_both, settled, share, stamp};
@@ -15,6 +18,8 @@ on_both! {
     a_job_released_at_two_boxes_is_charged_once_and_flagged
     lost_and_unknown_entries_are_kept_and_shown
     the_latest_word_about_a_job_counts_and_its_names_are_sealed
+    charges_that_come_while_somebody_pages_shift_nothing
+    a_job_that_was_counted_when_it_was_settled_shows_that_count
     logins_are_listed
     no_member_is_heard
 }
@@ -229,6 +234,61 @@ async fn the_latest_word_about_a_job_counts_and_its_names_are_sealed(site: Site)
         let has = |text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
         assert!(!has("工资表".as_bytes()) && !has(b"Wang Wei"), "{file:?}");
     }
+}
+
+async fn charges_that_come_while_somebody_pages_shift_nothing(site: Site) {
+    let mut printer = site.member(1).await;
+    for number in 1..=7 {
+        printer.write(&settled(job(number), None, Vec::new()));
+    }
+    printer.sync(&site.centre).await;
+    let all = ChargeFilter::default();
+    let (mut seen, mut page) = (Vec::new(), Page::default());
+    page.limit = 3;
+    loop {
+        let listed = site.centre.charges(&all, page).await.unwrap();
+        seen.extend(listed.rows.into_iter().map(|charge| charge.job));
+        let Some(next) = listed.next else { break };
+        page.behind = Some(next);
+        let more = u8::try_from(seen.len()).unwrap() + 100;
+        printer.write(&settled(job(more), None, Vec::new()));
+        printer.sync(&site.centre).await;
+    }
+    // All have one time: those of a higher id stand before the page and are not seen.
+    let expected: Vec<_> = (1..=7).rev().map(job).collect();
+    assert_eq!(seen, expected);
+    // Lists by place in a journal and by id go on behind a row as well.
+    let behind = Page {
+        behind: page.behind,
+        ..page
+    };
+    let filter = LoginFilter::default();
+    assert_eq!(site.centre.logins(&filter, behind).await.unwrap().total, 0);
+    let doubles = site.centre.double_releases(behind).await.unwrap();
+    assert_eq!((doubles.total, doubles.next), (0, None));
+    assert_eq!(site.centre.alerts(true, behind).await.unwrap().total, 0);
+    let leases = LeaseFilter::default();
+    assert_eq!(site.centre.leases(&leases, behind).await.unwrap().total, 0);
+    let jobs = site.centre.jobs(&JobFilter::default(), behind).await;
+    assert_eq!(jobs.unwrap().total, 0);
+}
+
+async fn a_job_that_was_counted_when_it_was_settled_shows_that_count(site: Site) {
+    let mut printer = site.member(1).await;
+    let counted = PageCount::parsed(7, 1, Sides::OneSided, Certainty::Exact);
+    let mut entry = settled(job(1), None, Vec::new());
+    if let Entry::Settled { count, .. } = &mut entry {
+        *count = Some(counted.clone());
+    }
+    printer.write(&entry);
+    let mut push = printer.push();
+    push.jobs = vec![notice(6, JobState::Completed)];
+    site.centre.receive(printer.node, &push).await.unwrap();
+    let all = JobFilter::default();
+    let listed = site.centre.jobs(&all, Page::default()).await.unwrap();
+    assert_eq!(listed.rows[0].count.as_ref(), Some(&counted));
+    let known = site.centre.job(job(1)).await.unwrap();
+    assert_eq!(known.count, Some(counted));
 }
 
 async fn logins_are_listed(site: Site) {

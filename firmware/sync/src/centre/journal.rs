@@ -70,7 +70,10 @@ pub enum JournalFault {
     #[error("entry {0} is known in another place")]
     NotAChain(u64),
     /// The box began its journal anew too often.
-    #[error("the box's journal has too many branches; enrol the box anew")]
+    #[error(
+        "the box's journal has too many branches: end what puts its disk back, start it with an \
+         empty data directory and enrol it as a new box"
+    )]
     TooManyBranches,
 }
 

@@ -510,7 +510,8 @@ fn a_keypad_whose_wires_could_give_no_key_is_refused() {
 #[test]
 fn a_board_has_a_pad_of_its_own_or_at_a_reader_that_says_so() {
     let board = |more: &str| {
-        let text = format!("name = \"x\"\n[reader]\n{OSDP}bus = \"/dev/ttyUSB0\"\n{more}");
+        let bus = "bus = \"/dev/ttyUSB0\"\nnumber = \"uid\"";
+        let text = format!("name = \"x\"\n[reader]\n{OSDP}{bus}\n{more}");
         Board::parse(&text).unwrap()
     };
     assert!(!board("").has_pad());

@@ -222,10 +222,18 @@ proptest! {
     #[test]
     fn the_last_verdict_is_the_decision((rules, prices, balances, now) in any_site(), job in any_job()) {
         let (ann, hall, groups) = (ann(), hall(), groups());
-        let facts = Facts { rules: &rules, prices: &prices, balances: &balances, groups: &groups, now, ..Facts::new(&ann, &job, &hall) };
+        let facts = Facts {
+            rules: &rules,
+            prices: &prices,
+            balances: &balances,
+            groups: &groups,
+            now,
+            ..Facts::new(&ann, &job, &hall)
+        };
         let explained = explain(&facts);
         prop_assert_eq!(platen_policy::decide(&facts), explained.ruling.clone());
-        let refused = explained.verdicts.iter().filter(|verdict| verdict.check != Check::Decision).any(|verdict| verdict.answer == Answer::No);
+        let mut others = explained.verdicts.iter().filter(|verdict| verdict.check != Check::Decision);
+        let refused = others.any(|verdict| verdict.answer == Answer::No);
         let last = explained.verdicts.last().unwrap();
         prop_assert_eq!(last.check, Check::Decision);
         prop_assert_eq!(last.answer == Answer::No, refused);
@@ -238,7 +246,10 @@ proptest! {
     #[test]
     fn more_room_never_denies((rules, prices, balances, now) in any_site(), job in any_job(), more in 0..50_u64) {
         let (ann, hall) = (ann(), hall());
-        let with = |balances: &[Balance]| explain(&Facts { rules: &rules, prices: &prices, balances, now, ..Facts::new(&ann, &job, &hall) }).ruling;
+        let with = |balances: &[Balance]| {
+            let facts = Facts::new(&ann, &job, &hall);
+            explain(&Facts { rules: &rules, prices: &prices, balances, now, ..facts }).ruling
+        };
         let mut richer = balances.clone();
         for room in richer.iter_mut().flat_map(|balance| &mut balance.rooms) {
             room.left = room.left.saturating_add(more);
@@ -247,7 +258,10 @@ proptest! {
         if matches!(before.decision, Decision::Allow { .. }) {
             prop_assert!(matches!(after.decision, Decision::Allow { .. }), "{:?}", after);
         }
-        let lack = |ruling: &platen_policy::Ruling| ruling.short.iter().fold(0_u64, |sum, short| sum.saturating_add(short.amount));
+        let lack = |ruling: &platen_policy::Ruling| {
+            let amounts = ruling.short.iter().map(|short| short.amount);
+            amounts.fold(0_u64, u64::saturating_add)
+        };
         if before.decision == Decision::Deny(Reason::QuotaSpent) {
             prop_assert!(lack(&after) <= lack(&before));
         }
@@ -256,7 +270,8 @@ proptest! {
     #[test]
     fn what_is_set_aside_never_passes_the_room((rules, prices, balances, now) in any_site(), job in any_job()) {
         let (ann, hall) = (ann(), hall());
-        let ruling = explain(&Facts { rules: &rules, prices: &prices, balances: &balances, now, ..Facts::new(&ann, &job, &hall) }).ruling;
+        let facts = Facts::new(&ann, &job, &hall);
+        let ruling = explain(&Facts { rules: &rules, prices: &prices, balances: &balances, now, ..facts }).ruling;
         if let Decision::Allow { shares, .. } = &ruling.decision {
             let one_quota = balances.len() == 1;
             for share in shares.iter().filter(|_| one_quota) {

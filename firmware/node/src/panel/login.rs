@@ -158,7 +158,7 @@ pub(super) fn denied(
         ),
         Denied::NoPad => (
             PanelSignal::Refused,
-            "This card needs your PIN, but no PIN pad is known here. If there is one, press a key of it and tap again; else tell your administrator.",
+            "This card needs your PIN. If there is a PIN pad, press a key of it and tap again; else tell your administrator.",
             "此卡需要输入 PIN 码，但尚未检测到键盘。如有键盘，请先按任意键再刷卡，否则请联系管理员。",
         ),
         Denied::BadCode => (

@@ -59,7 +59,7 @@ pub(super) fn nothing_printed(
             "您无权在此打印该文件，请联系管理员。",
         ),
         Reason::QuotaSpent if is_away => (
-            "No more of your quota is at this box until the centre is back; your jobs are kept. Try another printer, or come back later.",
+            "No more of your quota is at this box until the centre is back; your jobs are kept. Try another printer, or later.",
             "中央服务器恢复连接前，本机可用的配额已用完，文件已保留。请到其他打印机或稍后再试。",
         ),
         Reason::QuotaSpent => (

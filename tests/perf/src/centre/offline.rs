@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use platen_auth::secret::{self, Secret};
 use platen_auth::session::{Door, Input, Patience, Place, Session, Step};
+use platen_auth::tries::Side;
 use platen_auth::{Cache, PhoneCodes, Tries, Verifier};
 use platen_bed::wait::Stopwatch;
 use platen_model::{CardKey, Changes, Moment, NodeId};
@@ -78,6 +79,7 @@ impl Copy {
             pad: false,
             screen: false,
             centre: false,
+            side: Side::Panel,
         };
         let mut times = Vec::with_capacity(cards.len());
         for card in cards {

@@ -9,6 +9,8 @@ use platen_auth::secret::Verifier;
 use platen_model::{Clock, SiteId};
 use platen_sync::signed::SigningKey;
 use smol::lock::Semaphore;
+use sqlx::Any;
+use sqlx::pool::PoolConnection;
 use uuid::Uuid;
 
 use super::vault::{Kept, random};
@@ -104,6 +106,11 @@ impl Centre {
     /// Begins a transaction that reads one state of everything.
     pub(super) async fn read(&self) -> Result<Tx, CentreError> {
         self.inner.database.read().await
+    }
+
+    /// A connection for one question, which needs no transaction.
+    pub(super) async fn one_question(&self) -> Result<PoolConnection<Any>, CentreError> {
+        self.inner.database.one_question().await
     }
 }
 

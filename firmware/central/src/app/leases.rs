@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use platen_model::{Covers, Lease, LeaseId, NodeId, Quota, QuotaId, UserRecord};
+use platen_model::{Covers, Lease, LeaseId, NodeId, Quota, QuotaId};
 use platen_sync::centre::lease::{BoxUse, Slice, SliceState, Standing, news, next_serial};
 use platen_sync::centre::period;
 use platen_sync::centre::recovery::Recovery;
@@ -18,6 +18,7 @@ use super::centre::new_uuid;
 use super::records::AMOUNT_MAX;
 use super::{Centre, CentreError, Listed, Node, NodeState, Page};
 use crate::db::leases::Pot;
+use crate::db::users::Claimant;
 use crate::db::{self, Tx, site::Site};
 
 /// How far back the use of a quota counts for a box's part of it, and how lately a box must have been
@@ -286,7 +287,7 @@ impl Centre {
     pub(super) async fn leases_at_login(
         &self,
         node: NodeId,
-        user: Option<&UserRecord>,
+        user: Option<&Claimant>,
         upto: u64,
     ) -> Result<LeaseNews, CentreError> {
         let mut attempts = Attempts::new();
@@ -301,17 +302,14 @@ impl Centre {
     async fn leases_at_login_once(
         &self,
         node: NodeId,
-        user: Option<&UserRecord>,
+        user: Option<&Claimant>,
         upto: u64,
     ) -> Result<LeaseNews, CentreError> {
         let mut tx = self.read().await?;
         let known = db::nodes::by_id(&mut tx, node).await?;
         let known = known.ok_or(CentreError::missing("box"))?;
         let taken = known.leases_taken.max(upto);
-        let wants = match user {
-            Some(user) => self.wants_at_login(&mut tx, node, user).await?,
-            None => Vec::new(),
-        };
+        let wants = self.wants_at_login(&mut tx, node, user).await?;
         if wants.is_empty() {
             return self.lease_news(&mut tx, node, taken).await;
         }
@@ -328,12 +326,31 @@ impl Centre {
         Ok(news)
     }
 
+    /// What there is of leases at a login, where none is to be given.
+    pub(super) async fn leases_as_they_are(
+        &self,
+        tx: &mut Tx,
+        node: &Node,
+        user: Option<&Claimant>,
+        upto: u64,
+    ) -> Result<Option<LeaseNews>, CentreError> {
+        let wants = self.wants_at_login(tx, node.id, user).await?;
+        if !wants.is_empty() {
+            return Ok(None);
+        }
+        let taken = node.leases_taken.max(upto);
+        self.lease_news(tx, node.id, taken).await.map(Some)
+    }
+
     async fn wants_at_login(
         &self,
         tx: &mut Tx,
         node: NodeId,
-        user: &UserRecord,
+        user: Option<&Claimant>,
     ) -> Result<Vec<LeaseWant>, CentreError> {
+        let Some(user) = user else {
+            return Ok(Vec::new());
+        };
         let groups = user.groups.iter().map(|group| group.0);
         let covered: Vec<_> = std::iter::once(user.id.0).chain(groups).collect();
         let mut wants = Vec::new();

@@ -3,9 +3,7 @@
 //! but for what changed since.
 
 use platen_auth::secret::Secret;
-use platen_model::{
-    CardKey, CredentialKind, CredentialRecord, Denied, Method, NodeId, UserId, UserRecord,
-};
+use platen_model::{CardKey, CredentialKind, CredentialRecord, Denied, Method, NodeId, UserId};
 use platen_sync::card::code_key;
 use platen_sync::message::{LeaseNews, LoggedIn, LoginAnswer, LoginAsk, VERSION, Who};
 
@@ -13,7 +11,7 @@ use super::attempts::Attempts;
 use super::credentials::kind_name;
 use super::secret::Looked;
 use super::{Centre, CentreError, NodeState};
-use crate::db::users::name_key;
+use crate::db::users::{Claimant, name_key};
 use crate::db::{self, Tx, site::Site};
 
 /// How long a box may ask again about a code that it has just used: it tries again on its own when the
@@ -22,7 +20,7 @@ const REPEAT_MS: u64 = 60_000;
 
 /// Who it may be, by which credential; with the PIN or password to be looked at before.
 struct Claim {
-    user: UserRecord,
+    user: Claimant,
     credential: CredentialRecord,
     /// What the secret is looked at against: the credential itself or the person's PIN.
     secret: Option<(String, String)>,
@@ -30,6 +28,7 @@ struct Claim {
 }
 
 type Found = Result<Claim, Denied>;
+type Admitted = Result<(Claimant, LoggedIn), Denied>;
 
 impl Centre {
     /// Says who somebody is, and gives the box slices of the quotas that cover the person.
@@ -41,14 +40,41 @@ impl Centre {
         let mut tx = self.read().await?;
         let known = db::nodes::by_id(&mut tx, node).await?;
         let known = known.filter(|node| node.state != NodeState::Revoked);
-        known.ok_or(CentreError::missing("box"))?;
+        let known = known.ok_or(CentreError::missing("box"))?;
         let site = db::site::read(&mut tx).await?;
         let found = self.find(&mut tx, &site, node, ask).await?;
+        if matches!(ask.method, Method::Card | Method::Finger) {
+            // Nothing to compare and nothing to use up: the same look may tell the rest.
+            let result = found.and_then(admitted);
+            let who = result.as_ref().ok().map(|(user, _)| user);
+            let upto = ask.leases_upto;
+            if let Some(leases) = self.leases_as_they_are(&mut tx, &known, who, upto).await? {
+                return Ok(LoginAnswer {
+                    version: VERSION,
+                    result: result.map(|(_, logged_in)| logged_in),
+                    leases,
+                    latest: site.revision,
+                });
+            }
+            drop(tx);
+            return Ok(self.answer(node, ask, &site, result).await);
+        }
         drop(tx);
         let result = match self.prove(&site, ask, found).await? {
             Err(denied) => Err(denied),
             Ok(claim) => self.admit(node, ask.method, claim).await?,
         };
+        Ok(self.answer(node, ask, &site, result).await)
+    }
+
+    /// The answer to a login that is decided, with leases for who is in.
+    async fn answer(
+        &self,
+        node: NodeId,
+        ask: &LoginAsk,
+        site: &Site,
+        result: Admitted,
+    ) -> LoginAnswer {
         let who = result.as_ref().ok().map(|(user, _)| user);
         // The login is decided, and a code used up: what goes wrong from here on is no reason to say
         // nothing. The box asks for leases with its next push as well.
@@ -58,12 +84,12 @@ impl Centre {
             LeaseNews::default()
         });
         let latest = self.latest_revision().await.unwrap_or(site.revision);
-        Ok(LoginAnswer {
+        LoginAnswer {
             version: VERSION,
             result: result.map(|(_, logged_in)| logged_in),
             leases,
             latest,
-        })
+        }
     }
 
     async fn latest_revision(&self) -> Result<u64, CentreError> {
@@ -119,7 +145,7 @@ impl Centre {
         let Some(credential) = credential else {
             return Ok(Err(unknown));
         };
-        let Some(user) = db::users::by_id(tx, credential.user).await? else {
+        let Some(user) = db::users::claimant(tx, credential.user).await? else {
             return Ok(Err(unknown));
         };
         self.claim(tx, ask, user, credential).await
@@ -160,7 +186,7 @@ impl Centre {
         &self,
         tx: &mut Tx,
         ask: &LoginAsk,
-        user: UserRecord,
+        user: Claimant,
         credential: CredentialRecord,
     ) -> Result<Found, CentreError> {
         let now = self.now_ms();
@@ -225,20 +251,12 @@ impl Centre {
         node: NodeId,
         method: Method,
         claim: Claim,
-    ) -> Result<Result<(UserRecord, LoggedIn), Denied>, CentreError> {
-        // Told only to who has proved who they are.
-        if !claim.user.active {
-            return Ok(Err(Denied::UserDisabled));
-        }
-        if method == Method::Code && !self.use_up(node, &claim.credential).await? {
+    ) -> Result<Admitted, CentreError> {
+        let is_code = method == Method::Code && claim.user.active;
+        if is_code && !self.use_up(node, &claim.credential).await? {
             return Ok(Err(Denied::BadCode));
         }
-        let logged_in = LoggedIn {
-            user: claim.user.id,
-            credential: claim.credential.id,
-            pin_needed: claim.pin_needed,
-        };
-        Ok(Ok((claim.user, logged_in)))
+        Ok(admitted(claim))
     }
 
     /// Whether a code is good, once; for the box where it was used a moment ago it still is.
@@ -267,6 +285,19 @@ impl Centre {
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// Whether somebody may log in is told only to who has proved who they are.
+fn admitted(claim: Claim) -> Admitted {
+    if !claim.user.active {
+        return Err(Denied::UserDisabled);
+    }
+    let logged_in = LoggedIn {
+        user: claim.user.id,
+        credential: claim.credential.id,
+        pin_needed: claim.pin_needed,
+    };
+    Ok((claim.user, logged_in))
 }
 
 async fn of_kind(

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use smol::lock::{Mutex, MutexGuardArc};
 use sqlx::any::{Any, AnyConnectOptions, AnyPoolOptions};
+use sqlx::pool::PoolConnection;
 use sqlx::{AnyConnection, AnyPool, Connection, Transaction};
 
 use crate::app::CentreError;
@@ -99,6 +100,11 @@ impl Database {
             inner,
             _writer: None,
         })
+    }
+
+    /// A connection for one question, which needs no transaction.
+    pub(crate) async fn one_question(&self) -> Result<PoolConnection<Any>, CentreError> {
+        Ok(self.pool.acquire().await?)
     }
 
     /// Closes all connections.

@@ -79,6 +79,34 @@ pub(crate) async fn by_id(
     Ok(by_ids(connection, &[id]).await?.pop())
 }
 
+/// What a login has to know of somebody.
+#[derive(Clone, Debug)]
+pub(crate) struct Claimant {
+    pub(crate) id: UserId,
+    pub(crate) active: bool,
+    pub(crate) groups: Vec<GroupId>,
+}
+
+/// Who logs in, by one question.
+pub(crate) async fn claimant(
+    connection: &mut AnyConnection,
+    id: UserId,
+) -> Result<Option<Claimant>, CentreError> {
+    let statement = "SELECT u.active, m.group_id FROM users u \
+         LEFT JOIN memberships m ON m.user_id = u.id WHERE u.id = $1 ORDER BY m.group_id";
+    let query = sqlx::query(statement).bind(id.to_string());
+    let rows = query.fetch_all(connection).await?;
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    let mut groups = Vec::new();
+    for row in &rows {
+        groups.extend(row.uuid_if("group_id")?.map(GroupId));
+    }
+    let active = first.yes("active")?;
+    Ok(Some(Claimant { id, active, groups }))
+}
+
 /// Users whose last change lies in a range, with its revision.
 pub(crate) async fn changed(
     connection: &mut AnyConnection,

@@ -108,9 +108,9 @@ impl Centre {
         self.inner.database.read().await
     }
 
-    /// A connection for one question, which needs no transaction.
-    pub(super) async fn one_question(&self) -> Result<PoolConnection<Any>, CentreError> {
-        self.inner.database.one_question().await
+    /// A connection for questions of which each stands by itself: they need no transaction.
+    pub(super) async fn questions(&self) -> Result<PoolConnection<Any>, CentreError> {
+        self.inner.database.questions().await
     }
 }
 

@@ -33,7 +33,8 @@ impl Centre {
         let _turn = self.inner.pages.acquire().await;
         let mut tx = self.read().await?;
         let changes = self.page(&mut tx, node, pull).await?;
-        let leases = self.lease_news(&mut tx, node, taken).await?;
+        let generation = changes.generation;
+        let leases = self.lease_news(&mut tx, generation, node, taken).await?;
         let locks = self.locks(&mut tx).await?;
         drop(tx);
         let signed = self.inner.signer.sign(&changes);
@@ -89,7 +90,8 @@ impl Centre {
         let known = db::nodes::by_id(&mut tx, node).await?;
         let taken = known.map_or(0, |node| node.leases_taken);
         let taken = taken.max(pull.leases_upto);
-        self.lease_news(&mut tx, node, taken).await.map(Some)
+        let news = self.lease_news(&mut tx, generation, node, taken).await;
+        news.map(Some)
     }
 
     /// The page of the directory that follows what a box has, not signed.

@@ -12,6 +12,7 @@ use platen_sync::centre::recovery::Recovery;
 use platen_sync::limits::WANTS_MAX;
 use platen_sync::message::{LeaseNews, LeaseWant};
 use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
 
 use super::attempts::Attempts;
 use super::centre::new_uuid;
@@ -119,17 +120,17 @@ impl Centre {
     /// How a pot stands now; `asking` counts as one of its boxes.
     pub(super) async fn standing(
         &self,
-        tx: &mut Tx,
+        connection: &mut AnyConnection,
         quota: &Quota,
         pot: Pot,
         asking: Option<NodeId>,
     ) -> Result<Standing, CentreError> {
         let since = self.now_ms().saturating_sub(RECENT_MS);
-        let mut boxes = db::leases::uses(tx, pot, since).await?;
+        let mut boxes = db::leases::uses(connection, pot, since).await?;
         // Members of a group print anywhere, one person where there are leases or one is asked for.
         let mut more: Vec<NodeId> = asking.into_iter().collect();
         if matches!(quota.covers, Covers::Group(_)) {
-            more.extend(db::nodes::seen_since(tx, since).await?);
+            more.extend(db::nodes::seen_since(connection, since).await?);
         }
         let mut known: HashSet<NodeId> = boxes.iter().map(|one| one.node).collect();
         let more = more.into_iter().filter(|node| known.insert(*node));
@@ -138,7 +139,7 @@ impl Centre {
             recent: 0,
             unspent: 0,
         }));
-        let (leased, above) = db::leases::used(tx, pot).await?;
+        let (leased, above) = db::leases::used(connection, pot).await?;
         let unspent: u64 = boxes.iter().map(|one| one.unspent).sum();
         Ok(Standing {
             limit: quota.limit,
@@ -185,13 +186,13 @@ impl Centre {
     /// Whose part of a quota is wanted, if there is such a one.
     async fn pot(
         &self,
-        tx: &mut Tx,
+        connection: &mut AnyConnection,
         quota: &Quota,
         want: &LeaseWant,
     ) -> Result<Option<Pot>, CentreError> {
         let there = match (quota.covers, want.user) {
             (Covers::EachOf(group), Some(user)) => {
-                let user = db::users::by_id(tx, user).await?;
+                let user = db::users::by_id(connection, user).await?;
                 user.is_some_and(|user| user.active && user.groups.contains(&group))
             }
             (Covers::User(_) | Covers::Group(_), None) => true,
@@ -268,15 +269,15 @@ impl Centre {
         Ok(())
     }
 
-    /// What a box is told of its leases.
+    /// What a box is told of its leases, in the site's present generation.
     pub(super) async fn lease_news(
         &self,
-        tx: &mut Tx,
+        connection: &mut AnyConnection,
+        generation: u64,
         node: NodeId,
         taken: u64,
     ) -> Result<LeaseNews, CentreError> {
-        let (generation, _) = db::site::latest(tx).await?;
-        let held = db::leases::news(tx, node, taken).await?;
+        let held = db::leases::news(connection, node, taken).await?;
         let told = held
             .iter()
             .map(|held| (&held.lease, held.slice().state, held.recalled));
@@ -311,7 +312,8 @@ impl Centre {
         let taken = known.leases_taken.max(upto);
         let wants = self.wants_at_login(&mut tx, node, user).await?;
         if wants.is_empty() {
-            return self.lease_news(&mut tx, node, taken).await;
+            let (generation, _) = db::site::latest(&mut tx).await?;
+            return self.lease_news(&mut tx, generation, node, taken).await;
         }
         drop(tx);
         let mut tx = self.write().await?;
@@ -321,7 +323,8 @@ impl Centre {
         hold_quotas(&mut tx, wants.iter().map(|want| want.quota).collect()).await?;
         let site = db::site::read(&mut tx).await?;
         self.grant(&mut tx, &site, known, &wants).await?;
-        let news = self.lease_news(&mut tx, node, taken).await?;
+        let generation = site.generation;
+        let news = self.lease_news(&mut tx, generation, node, taken).await?;
         tx.commit().await?;
         Ok(news)
     }
@@ -329,22 +332,26 @@ impl Centre {
     /// What there is of leases at a login, where none is to be given.
     pub(super) async fn leases_as_they_are(
         &self,
-        tx: &mut Tx,
+        connection: &mut AnyConnection,
+        generation: u64,
         node: &Node,
         user: Option<&Claimant>,
         upto: u64,
     ) -> Result<Option<LeaseNews>, CentreError> {
-        let wants = self.wants_at_login(tx, node.id, user).await?;
+        let wants = self.wants_at_login(connection, node.id, user).await?;
         if !wants.is_empty() {
             return Ok(None);
         }
         let taken = node.leases_taken.max(upto);
-        self.lease_news(tx, node.id, taken).await.map(Some)
+        let news = self
+            .lease_news(connection, generation, node.id, taken)
+            .await;
+        news.map(Some)
     }
 
     async fn wants_at_login(
         &self,
-        tx: &mut Tx,
+        connection: &mut AnyConnection,
         node: NodeId,
         user: Option<&Claimant>,
     ) -> Result<Vec<LeaseWant>, CentreError> {
@@ -354,16 +361,16 @@ impl Centre {
         let groups = user.groups.iter().map(|group| group.0);
         let covered: Vec<_> = std::iter::once(user.id.0).chain(groups).collect();
         let mut wants = Vec::new();
-        for quota in db::quotas::covering(tx, &covered).await? {
+        for quota in db::quotas::covering(connection, &covered).await? {
             let want = LeaseWant {
                 quota: quota.id,
                 user: matches!(quota.covers, Covers::EachOf(_)).then_some(user.id),
                 amount: WANT_AT_LOGIN,
             };
-            let Some(pot) = self.pot(tx, &quota, &want).await? else {
+            let Some(pot) = self.pot(connection, &quota, &want).await? else {
                 continue;
             };
-            let standing = self.standing(tx, &quota, pot, Some(node)).await?;
+            let standing = self.standing(connection, &quota, pot, Some(node)).await?;
             if standing.grant(node, WANT_AT_LOGIN) > 0 {
                 wants.push(want);
             }

@@ -6,13 +6,14 @@ use platen_auth::secret::Secret;
 use platen_model::{CardKey, CredentialKind, CredentialRecord, Denied, Method, NodeId, UserId};
 use platen_sync::card::code_key;
 use platen_sync::message::{LeaseNews, LoggedIn, LoginAnswer, LoginAsk, VERSION, Who};
+use sqlx::AnyConnection;
 
 use super::attempts::Attempts;
 use super::credentials::kind_name;
 use super::secret::Looked;
 use super::{Centre, CentreError, NodeState};
 use crate::db::users::{Claimant, name_key};
-use crate::db::{self, Tx, site::Site};
+use crate::db::{self, site::Site};
 
 /// How long a box may ask again about a code that it has just used: it tries again on its own when the
 /// connection broke before the answer came.
@@ -37,18 +38,24 @@ impl Centre {
     /// [`CentreError::Busy`] when too many PINs and passwords wait, [`CentreError::Missing`] for a box
     /// that is no member.
     pub async fn login(&self, node: NodeId, ask: &LoginAsk) -> Result<LoginAnswer, CentreError> {
-        let mut tx = self.read().await?;
-        let known = db::nodes::by_id(&mut tx, node).await?;
+        // Without a transaction, which would cost as much again: each question stands by itself, and
+        // the revision that the box is told of is the oldest of the answers.
+        let mut look = self.questions().await?;
+        let known = db::nodes::by_id(&mut look, node).await?;
         let known = known.filter(|node| node.state != NodeState::Revoked);
         let known = known.ok_or(CentreError::missing("box"))?;
-        let site = db::site::read(&mut tx).await?;
-        let found = self.find(&mut tx, &site, node, ask).await?;
+        let site = db::site::read(&mut look).await?;
+        let found = self.find(&mut look, &site, node, ask).await?;
         if matches!(ask.method, Method::Card | Method::Finger) {
             // Nothing to compare and nothing to use up: the same look may tell the rest.
             let result = found.and_then(admitted);
             let who = result.as_ref().ok().map(|(user, _)| user);
             let upto = ask.leases_upto;
-            if let Some(leases) = self.leases_as_they_are(&mut tx, &known, who, upto).await? {
+            let generation = site.generation;
+            let leases = self
+                .leases_as_they_are(&mut look, generation, &known, who, upto)
+                .await?;
+            if let Some(leases) = leases {
                 return Ok(LoginAnswer {
                     version: VERSION,
                     result: result.map(|(_, logged_in)| logged_in),
@@ -56,10 +63,10 @@ impl Centre {
                     latest: site.revision,
                 });
             }
-            drop(tx);
+            drop(look);
             return Ok(self.answer(node, ask, &site, result).await);
         }
-        drop(tx);
+        drop(look);
         let result = match self.prove(&site, ask, found).await? {
             Err(denied) => Err(denied),
             Ok(claim) => self.admit(node, ask.method, claim).await?,
@@ -99,39 +106,42 @@ impl Centre {
 
     async fn find(
         &self,
-        tx: &mut Tx,
+        connection: &mut AnyConnection,
         site: &Site,
         node: NodeId,
         ask: &LoginAsk,
     ) -> Result<Found, CentreError> {
         let credential = match (ask.method, &ask.who) {
             (Method::Card | Method::CardPin, Who::Card { key, .. }) => {
-                self.by_key(tx, site, *key, "card").await?
+                self.by_key(connection, site, *key, "card").await?
             }
-            (Method::Code, Who::Card { key, .. }) => self.by_code(tx, site, node, *key).await?,
+            (Method::Code, Who::Card { key, .. }) => {
+                self.by_code(connection, site, node, *key).await?
+            }
             (Method::Code, _) => {
                 let code = ask.secret.as_deref().unwrap_or_default();
                 let key = code_key(&self.keys_of(site)?, site.keys, code);
                 let key = key.ok_or(CentreError::corrupt("list of card keys"))?;
-                self.by_code(tx, site, node, key).await?
+                self.by_code(connection, site, node, key).await?
             }
             (Method::Pin, Who::Number(number)) => {
-                let owners = db::users::owners_of_numbers(tx, std::slice::from_ref(number)).await?;
-                of_kind(tx, owners.get(number).copied(), "pin").await?
+                let owners =
+                    db::users::owners_of_numbers(connection, std::slice::from_ref(number)).await?;
+                of_kind(connection, owners.get(number).copied(), "pin").await?
             }
             (Method::Pin | Method::Password, Who::Login(name)) => {
                 let key = name_key(name);
                 let names = std::slice::from_ref(&key);
-                let owners = db::users::owners_of_names(tx, names).await?;
+                let owners = db::users::owners_of_names(connection, names).await?;
                 let owner = owners.get(&key).filter(|(_, is_login)| *is_login);
                 let kind = match ask.method {
                     Method::Pin => "pin",
                     _ => "password",
                 };
-                of_kind(tx, owner.map(|(user, _)| *user), kind).await?
+                of_kind(connection, owner.map(|(user, _)| *user), kind).await?
             }
             (Method::Finger, Who::Credential(id)) => {
-                let found = db::credentials::by_id(tx, *id).await?;
+                let found = db::credentials::by_id(connection, *id).await?;
                 found.filter(|one| kind_name(&one.kind) == "finger")
             }
             _ => None,
@@ -145,37 +155,37 @@ impl Centre {
         let Some(credential) = credential else {
             return Ok(Err(unknown));
         };
-        let Some(user) = db::users::claimant(tx, credential.user).await? else {
+        let Some(user) = db::users::claimant(connection, credential.user).await? else {
             return Ok(Err(unknown));
         };
-        self.claim(tx, ask, user, credential).await
+        self.claim(connection, ask, user, credential).await
     }
 
     async fn by_key(
         &self,
-        tx: &mut Tx,
+        connection: &mut AnyConnection,
         site: &Site,
         key: CardKey,
         kind: &str,
     ) -> Result<Option<CredentialRecord>, CentreError> {
         let keys = self.keys_from(site, key)?;
-        let found = db::credentials::by_keys(tx, &keys).await?;
+        let found = db::credentials::by_keys(connection, &keys).await?;
         Ok(found.into_iter().find(|one| kind_name(&one.kind) == kind))
     }
 
     /// A code that is good, or one that this box used a moment ago and may not have got the answer.
     async fn by_code(
         &self,
-        tx: &mut Tx,
+        connection: &mut AnyConnection,
         site: &Site,
         node: NodeId,
         key: CardKey,
     ) -> Result<Option<CredentialRecord>, CentreError> {
-        if let Some(code) = self.by_key(tx, site, key, "code").await? {
+        if let Some(code) = self.by_key(connection, site, key, "code").await? {
             return Ok(Some(code));
         }
         let keys = self.keys_from(site, key)?;
-        db::codes::just_used(tx, node, &keys, self.repeat_since()).await
+        db::codes::just_used(connection, node, &keys, self.repeat_since()).await
     }
 
     fn repeat_since(&self) -> u64 {
@@ -184,7 +194,7 @@ impl Centre {
 
     async fn claim(
         &self,
-        tx: &mut Tx,
+        connection: &mut AnyConnection,
         ask: &LoginAsk,
         user: Claimant,
         credential: CredentialRecord,
@@ -201,7 +211,7 @@ impl Centre {
                 }
                 pin_needed = *with_pin && ask.method == Method::Card;
                 if ask.method == Method::CardPin {
-                    match of_kind(tx, Some(user.id), "pin").await? {
+                    match of_kind(connection, Some(user.id), "pin").await? {
                         Some(pin) => secret = hash_of(&pin),
                         None => return Ok(Err(Denied::WrongSecret)),
                     }
@@ -301,14 +311,14 @@ fn admitted(claim: Claim) -> Admitted {
 }
 
 async fn of_kind(
-    tx: &mut Tx,
+    connection: &mut AnyConnection,
     user: Option<UserId>,
     kind: &str,
 ) -> Result<Option<CredentialRecord>, CentreError> {
     let Some(user) = user else {
         return Ok(None);
     };
-    let has = db::credentials::of_users(tx, &[user]).await?;
+    let has = db::credentials::of_users(connection, &[user]).await?;
     Ok(has.into_iter().find(|one| kind_name(&one.kind) == kind))
 }
 

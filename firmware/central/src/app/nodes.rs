@@ -97,7 +97,7 @@ impl Centre {
         &self,
         fingerprint: &[u8; 32],
     ) -> Result<Option<NodeCertificate>, CentreError> {
-        db::nodes::certificate(&mut *self.one_question().await?, fingerprint).await
+        db::nodes::certificate(&mut *self.questions().await?, fingerprint).await
     }
 
     /// Keeps a certificate that a box was given in place of one that runs out.

@@ -71,8 +71,8 @@ impl Centre {
         db::nodes::took_leases(&mut tx, node, taken).await?;
         self.recall_periods(&mut tx, node, &ended).await?;
         self.grant(&mut tx, &site, known, wants).await?;
-        let leases = self.lease_news(&mut tx, node, taken).await?;
-        let (_, latest) = db::site::latest(&mut tx).await?;
+        let (generation, latest) = db::site::latest(&mut tx).await?;
+        let leases = self.lease_news(&mut tx, generation, node, taken).await?;
         tx.commit().await?;
         Ok(PushAnswer {
             version: VERSION,

@@ -20,6 +20,8 @@ const CONNECTIONS_MAX: u32 = 16;
 /// How long somebody waits for a connection before the database counts as away: a box tries again
 /// by itself, a person should be told soon.
 const ACQUIRE_LIMIT: Duration = Duration::from_secs(3);
+/// A connection that lay idle for longer is asked whether it still leads somewhere before it is used.
+const IDLE_UNASKED: Duration = Duration::from_secs(2);
 /// Beyond this a statement is given up, so that none holds a row for ever.
 const STATEMENT_LIMIT_MS: u64 = 60_000;
 
@@ -64,6 +66,10 @@ impl Database {
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_LIMIT)
             .idle_timeout(Some(Duration::from_secs(600)))
+            .test_before_acquire(false)
+            .before_acquire(|connection, standing| {
+                Box::pin(still_there(connection, standing.idle_for))
+            })
             .after_connect(move |connection, _| Box::pin(prepare(connection, kind)))
             .after_release(move |connection, _| Box::pin(is_clean(connection, kind)))
             .connect_lazy_with(options);
@@ -102,8 +108,8 @@ impl Database {
         })
     }
 
-    /// A connection for one question, which needs no transaction.
-    pub(crate) async fn one_question(&self) -> Result<PoolConnection<Any>, CentreError> {
+    /// A connection for questions of which each stands by itself: they need no transaction.
+    pub(crate) async fn questions(&self) -> Result<PoolConnection<Any>, CentreError> {
         Ok(self.pool.acquire().await?)
     }
 
@@ -155,6 +161,15 @@ async fn prepare(connection: &mut AnyConnection, kind: Kind) -> Result<(), sqlx:
         }
     }
     connection.ping().await
+}
+
+/// Whether a connection still leads somewhere. One that was used a moment ago is not asked: that would
+/// double the trips of a short question.
+async fn still_there(connection: &mut AnyConnection, idle: Duration) -> Result<bool, sqlx::Error> {
+    if idle >= IDLE_UNASKED {
+        connection.ping().await?;
+    }
+    Ok(true)
 }
 
 /// Whether a connection that comes back may be used again. SQLite takes a transaction back by itself

@@ -15,6 +15,10 @@ use crate::app::{CentreError, Mark};
 /// statement grows with the square of them.
 const VALUES: usize = 400;
 
+/// Statements about no more values than this are prepared once and kept: a card's login asks with one
+/// or two, and would wait longer for the plan than for the rows.
+const KEPT_VALUES: usize = 4;
+
 /// How many rows of so many columns go into one statement.
 pub(crate) const fn rows_at_once(columns: usize) -> usize {
     VALUES / columns
@@ -53,7 +57,7 @@ where
     let mut found = Vec::new();
     for chunk in values.chunks(VALUES) {
         let text = select.replace("{}", &rows_of(chunk.len(), 1));
-        let mut query = statement(text);
+        let mut query = statement(text).persistent(chunk.len() <= KEPT_VALUES);
         for value in chunk {
             query = query.bind(value.clone());
         }

@@ -66,6 +66,8 @@ uuid_id! {
     PricesId
     /// A rule.
     RuleId
+    /// A release of the box's image that a site has.
+    ReleaseId
     /// A node server: the box's own UUID.
     NodeId
     /// A site: one central database and the boxes that belong to it.

@@ -17,6 +17,7 @@ pub mod ids;
 pub mod job;
 pub mod journal;
 pub mod local;
+pub mod release;
 
 pub use account::{Covers, Lease, Period, Prices, Quota, Share, Unit, WhenSpent};
 pub use chain::Chain;
@@ -31,7 +32,10 @@ pub use directory::{
 pub use identity::{Denied, Identity, Method, Source};
 pub use ids::{
     CardKey, CredentialId, GroupId, JobId, JobNumber, LeaseId, NodeId, OwnerKey, PricesId,
-    PrinterName, QuotaId, RuleId, SiteId, UserId,
+    PrinterName, QuotaId, ReleaseId, RuleId, SiteId, UserId,
 };
 pub use job::{ColorMode, Job, JobOptions, JobState, JobStateReason, Owner, PrintQuality};
 pub use journal::{Entry, Outcome, Stamp};
+pub use release::{
+    NoVersion, Offer, Offers, Release, ReleaseVersion, Running, UpdatePhase, Window,
+};

@@ -295,6 +295,7 @@ pub(crate) fn pull() -> Pull {
         after: 0,
         wait_ms: 0,
         leases_upto: 0,
+        offers: 0,
     }
 }
 
@@ -310,5 +311,6 @@ pub(crate) fn push() -> Push {
         wants: Vec::new(),
         leases_upto: 0,
         generation: 0,
+        running: None,
     }
 }

@@ -9,6 +9,7 @@ use crate::message::{
     EnrolAnswer, EnrolAsk, Enrolment, JobNotice, KeysAsk, LeaseNews, LoginAnswer, LoginAsk, Pull,
     PullAnswer, Push, PushAnswer, Refusal, Renew, Renewed, Signed, SiteKeys, Who,
 };
+use crate::release::OFFERS_BYTES_MAX;
 
 /// Bytes of a [`Push`].
 pub const PUSH_BYTES_MAX: usize = 4 << 20;
@@ -58,10 +59,10 @@ pub const RULE_BYTES_MAX: usize = 4 << 10;
 pub const WAIT_MS_MAX: u64 = 60_000;
 
 /// Checks of one message, in its name.
-struct Check(&'static str);
+pub(crate) struct Check(pub(crate) &'static str);
 
 impl Check {
-    fn holds(&self, what: &'static str, holds: bool) -> Result<(), CodecError> {
+    pub(crate) fn holds(&self, what: &'static str, holds: bool) -> Result<(), CodecError> {
         let message = self.0;
         holds
             .then_some(())
@@ -172,6 +173,9 @@ impl Message for Push {
         check.holds("entries' order", is_run(self))?;
         check.holds("jobs", self.jobs.len() <= JOBS_MAX)?;
         check.holds("wants", self.wants.len() <= WANTS_MAX)?;
+        self.running
+            .iter()
+            .try_for_each(|running| check.running(running))?;
         self.jobs.iter().try_for_each(|job| check.job(job))
     }
 }
@@ -212,6 +216,10 @@ impl Message for PullAnswer {
         let check = Check(Self::NAME);
         check.signed(&self.changes)?;
         check.holds("locks", self.locks.len() <= LOCKS_MAX)?;
+        if let Some(offers) = &self.offers {
+            check.signed(offers)?;
+            check.holds("offers", offers.payload.len() <= OFFERS_BYTES_MAX)?;
+        }
         check.leases(&self.leases)
     }
 }

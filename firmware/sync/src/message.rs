@@ -8,7 +8,7 @@ use std::fmt;
 
 use platen_model::{
     CardKey, CredentialId, Denied, JobId, JobNumber, JobState, JobStateReason, Lease, LeaseId,
-    Method, NodeId, PageCount, PrinterName, QuotaId, SiteId, Stamp, UserId,
+    Method, NodeId, PageCount, PrinterName, QuotaId, Running, SiteId, Stamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,8 @@ pub mod path {
     pub const LOGIN: &str = "/sync/v1/login";
     /// [`super::Renew`] → [`super::Renewed`]
     pub const RENEW: &str = "/sync/v1/renew";
+    /// [`crate::release::PieceAsk`] → [`crate::release::Piece`]
+    pub const RELEASE: &str = "/sync/v1/release";
     /// [`super::KeysAsk`] → [`super::SiteKeys`]
     pub const KEYS: &str = "/sync/v1/keys";
     /// [`super::EnrolAsk`] → [`super::EnrolAnswer`]; needs no certificate.
@@ -71,6 +73,9 @@ pub struct Push {
     /// a new one only when its leases of older ones are closed. 0 for none.
     #[serde(default)]
     pub generation: u64,
+    /// What the box runs, and how far its update is; none when that was said before.
+    #[serde(default)]
+    pub running: Option<Running>,
 }
 
 /// One journal entry on its way.
@@ -182,6 +187,9 @@ pub struct Pull {
     pub wait_ms: u64,
     /// Highest serial of a lease the box has taken.
     pub leases_upto: u64,
+    /// [`platen_model::Offers::revision`] of the offers that the box has of this generation; 0 for none.
+    #[serde(default)]
+    pub offers: u64,
 }
 
 /// Changes of the directory, and what else there is to tell.
@@ -199,6 +207,9 @@ pub struct PullAnswer {
     /// Credentials that are locked at the centre now, by wrong tries anywhere on the site.
     #[serde(default)]
     pub locks: Vec<LockNotice>,
+    /// Releases that the site offers ([`crate::release`]), where they are not as the box has them.
+    #[serde(default)]
+    pub offers: Option<Signed>,
 }
 
 /// A credential that is locked.
@@ -210,10 +221,11 @@ pub struct LockNotice {
     pub left_ms: u64,
 }
 
-/// Bytes with the site's Ed25519 signature over [`Signed::CONTEXT`] and them.
+/// Bytes with the site's Ed25519 signature over a context and them: [`Signed::CONTEXT`] for pages of
+/// the directory.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Signed {
-    /// CBOR of [`platen_model::Changes`].
+    /// CBOR of [`platen_model::Changes`], or of [`platen_model::Offers`].
     #[serde(with = "platen_model::bytes")]
     pub payload: Vec<u8>,
     /// The signature.

@@ -93,8 +93,13 @@ impl SigningKey {
                 max: PAGE_BYTES_MAX,
             });
         }
-        let signature = self.0.sign(&signed_bytes(&payload)).as_ref().to_vec();
-        Ok(Signed { payload, signature })
+        Ok(self.sign_in(Signed::CONTEXT, payload))
+    }
+
+    /// Signs bytes for what `context` says they are, and for nothing else.
+    pub(crate) fn sign_in(&self, context: &[u8], payload: Vec<u8>) -> Signed {
+        let signature = self.0.sign(&[context, &payload].concat()).as_ref().to_vec();
+        Signed { payload, signature }
     }
 }
 
@@ -115,9 +120,7 @@ pub fn verify(
             max: PAGE_BYTES_MAX,
         }));
     }
-    let checked = UnparsedPublicKey::new(&ED25519, &key.0)
-        .verify(&signed_bytes(&signed.payload), &signed.signature);
-    checked.map_err(|_| PageError::BadSignature)?;
+    signed.believe(Signed::CONTEXT, key)?;
     let page: Changes = from_cbor(PAGE, &signed.payload).map_err(PageError::NotUnderstood)?;
     check_page(&page).map_err(PageError::NotUnderstood)?;
     match () {
@@ -127,6 +130,11 @@ pub fn verify(
     }
 }
 
-fn signed_bytes(payload: &[u8]) -> Vec<u8> {
-    [Signed::CONTEXT, payload].concat()
+impl Signed {
+    /// Whether the site's key signed the payload for what `context` says it is.
+    pub(crate) fn believe(&self, context: &[u8], key: &Hash) -> Result<(), PageError> {
+        let signed = [context, &self.payload].concat();
+        let checked = UnparsedPublicKey::new(&ED25519, &key.0).verify(&signed, &self.signature);
+        checked.map_err(|_| PageError::BadSignature)
+    }
 }

@@ -56,6 +56,7 @@ fn talk(outbox: &mut Outbox, journal: &[SentEntry], books: &mut NodeBooks) -> (V
             wants: Vec::new(),
             leases_upto: 0,
             generation: 0,
+            running: None,
         };
         let (push, sent) = outbox.push(after, cargo);
         let receipt = receive(books, &push).expect("an honest box");
@@ -179,6 +180,7 @@ fn a_restored_box_that_lost_its_cursor_is_told_of_its_own_branch() {
             wants: Vec::new(),
             leases_upto: 0,
             generation: 0,
+            running: None,
         };
         let verdict = receive(&books, &greeting).map(|receipt| receipt.verdict);
         assert_eq!(verdict, Ok(Verdict::Kept(now[39].link)));
@@ -252,6 +254,7 @@ fn what_no_honest_box_sends_is_refused() {
         wants: Vec::new(),
         leases_upto: 0,
         generation: 0,
+        running: None,
     };
     let gap = push(vec![entries[0].clone(), entries[2].clone()]);
     let books = NodeBooks::default();

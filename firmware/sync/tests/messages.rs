@@ -48,6 +48,7 @@ fn push(entries: u64) -> Push {
         }],
         leases_upto: 3,
         generation: 2,
+        running: None,
     }
 }
 
@@ -174,6 +175,7 @@ fn lists_and_runs_keep_their_limits_on_both_sides() {
         after: 1,
         wait_ms: limits::WAIT_MS_MAX + 1,
         leases_upto: 0,
+        offers: 0,
     };
     assert!(encode(&patient).is_err());
     let keys = SiteKeys {

@@ -44,6 +44,7 @@ impl Centre {
             leases,
             hurry: false,
             locks,
+            offers: None,
         })
     }
 

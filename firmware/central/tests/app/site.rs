@@ -151,6 +151,7 @@ pub(crate) fn pull(generation: u64, after: u64) -> Pull {
         after,
         wait_ms: 0,
         leases_upto: 0,
+        offers: 0,
     }
 }
 
@@ -212,6 +213,7 @@ impl TestBox {
             wants: Vec::new(),
             leases_upto: self.leases_upto,
             generation: self.generation,
+            running: None,
         }
     }
 

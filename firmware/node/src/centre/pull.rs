@@ -127,6 +127,7 @@ impl Centre {
             after: position.revision,
             wait_ms,
             leases_upto: self.parts.purse.taken_upto(),
+            offers: 0,
         };
         (pull, wait_ms)
     }

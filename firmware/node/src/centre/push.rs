@@ -242,6 +242,7 @@ impl Centre {
             jobs,
             wants,
             leases_upto: self.parts.purse.taken_upto(),
+            running: None,
             generation,
         };
         let (push, sent) = pusher.outbox.push(after, cargo);

@@ -75,6 +75,7 @@ impl Feed {
             // Half a copy is not worth waiting with.
             wait_ms: if self.aside.is_some() { 0 } else { wait_ms },
             leases_upto,
+            offers: 0,
         }
     }
 

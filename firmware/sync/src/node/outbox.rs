@@ -42,6 +42,8 @@ pub struct Cargo {
     pub wants: Vec<LeaseWant>,
     /// Highest serial of a lease that was taken.
     pub leases_upto: u64,
+    /// [`Push::running`]
+    pub running: Option<platen_model::Running>,
     /// [`Push::generation`]
     pub generation: u64,
 }
@@ -132,6 +134,7 @@ impl Outbox {
             wants: cargo.wants,
             leases_upto: cargo.leases_upto,
             generation: cargo.generation,
+            running: cargo.running,
         };
         (push, Sent { after, last })
     }

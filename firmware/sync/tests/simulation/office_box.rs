@@ -271,6 +271,7 @@ impl OfficeBox {
             jobs: Vec::new(),
             wants: self.wants(),
             leases_upto: self.disk.upto,
+            running: None,
             generation: leases::pushed_generation(&self.disk.held_leases(), self.generation()),
         };
         let (push, sent) = self.outbox.push(after, cargo);

@@ -77,6 +77,7 @@ impl Wire {
                     leases,
                     hurry: false,
                     locks: Vec::new(),
+                    offers: None,
                 };
                 Packet::Page(bytes(&answer), made)
             }

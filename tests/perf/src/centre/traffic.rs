@@ -60,6 +60,7 @@ pub(super) async fn push(thin: &ThinBox) -> Result<PushRun, Box<dyn Error>> {
             entries: journal(after, limits::ENTRIES_MAX),
             head: ENTRIES,
             generation: 0,
+            running: None,
             jobs: Vec::new(),
             wants: Vec::new(),
             leases_upto: 0,
@@ -98,6 +99,7 @@ pub(super) async fn snapshot(
             after,
             wait_ms: 0,
             leases_upto: 0,
+            offers: 0,
         };
         let answer: PullAnswer = thin.ask(path::PULL, &pull).await?;
         let enrolment = &thin.enrolment;

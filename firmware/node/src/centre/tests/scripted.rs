@@ -440,6 +440,7 @@ impl Shared {
             leases: news(book, pull.leases_upto),
             hurry: false,
             locks: book.locks.clone(),
+            offers: None,
         }
     }
 }

@@ -165,6 +165,12 @@ impl BusHandle {
         lock(&self.shared.state).clone()
     }
 
+    /// Grows as long as the owner comes round: with each call into the driver that begins or returns.
+    #[must_use]
+    pub fn beats(&self) -> u64 {
+        self.shared.calls.number()
+    }
+
     /// Has the owner let its reader go before the next look, and open it anew, as after a failed
     /// bus. One that was opened by somebody else is started again.
     pub fn reopen(&self) {

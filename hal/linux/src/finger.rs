@@ -200,6 +200,12 @@ impl FingerHandle {
         lock(&self.shared.state).clone()
     }
 
+    /// Grows as long as the owner comes round: with each call into the driver that begins or returns.
+    #[must_use]
+    pub fn beats(&self) -> u64 {
+        self.shared.calls.number()
+    }
+
     /// Asks for something; the replies come to the receiver, the last one tells how it ended.
     /// Dropping the receiver gives an enrolment up at its next step. A verification has no steps: it
     /// goes on until a finger came, or for [`PATIENCE`].

@@ -46,7 +46,7 @@ pub struct KeypadState {
 pub struct KeypadHandle {
     name: String,
     state: Arc<Mutex<KeypadState>>,
-    _thread: OwnerThread,
+    thread: OwnerThread,
 }
 
 /// A pad whose lines are open, and what wakes its owner.
@@ -127,7 +127,7 @@ where
     Ok(KeypadHandle {
         name: name.to_owned(),
         state,
-        _thread: thread,
+        thread,
     })
 }
 
@@ -142,6 +142,12 @@ impl KeypadHandle {
     #[must_use]
     pub fn state(&self) -> KeypadState {
         lock(&self.state).clone()
+    }
+
+    /// Grows as long as the thread comes round.
+    #[must_use]
+    pub fn beats(&self) -> u64 {
+        self.thread.beats()
     }
 }
 

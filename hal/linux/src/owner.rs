@@ -7,6 +7,7 @@ pub(crate) mod watchdog;
 
 use std::convert::Infallible;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
@@ -28,11 +29,13 @@ const STACK_BYTES: usize = 256 << 10;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop {
     shared: Arc<(Mutex<bool>, Condvar)>,
+    looks: Arc<AtomicU64>,
 }
 
 impl Stop {
     /// Waits, and tells whether the thread shall end.
     pub(crate) fn within(&self, wait: Duration) -> bool {
+        self.looks.fetch_add(1, Ordering::AcqRel);
         let (stop, wake) = &*self.shared;
         let waited = wake.wait_timeout_while(lock(stop), wait, |stop| !*stop);
         *waited.unwrap_or_else(PoisonError::into_inner).0
@@ -101,6 +104,13 @@ impl OwnerThread {
             stop,
             _thread: BoundedThread::spawn(name, move || body(&seen))?,
         })
+    }
+}
+
+impl OwnerThread {
+    /// Grows each time the thread looks whether it shall end.
+    pub(crate) fn beats(&self) -> u64 {
+        self.stop.looks.load(Ordering::Acquire)
     }
 }
 

@@ -116,6 +116,13 @@ impl SwitchesHandle {
         let groups = self.groups.iter();
         groups.flat_map(|(state, _)| lock(state).clone()).collect()
     }
+
+    /// For each thread a number that grows as long as it comes round.
+    #[must_use]
+    pub fn beats(&self) -> Vec<u64> {
+        let threads = self.groups.iter().map(|(_, thread)| thread);
+        threads.map(OwnerThread::beats).collect()
+    }
 }
 
 struct Watched {

@@ -202,12 +202,14 @@ fn a_call_that_hangs_is_told_and_its_card_is_told_behind_the_return() {
         matches!(next(&events), DeviceEvent::ReaderGone { cause, .. } if cause.contains("call"))
     );
     await_state(&bus, |state| !state.running && state.hangs == 1);
+    let beats = bus.beats();
     script.looks.lock().unwrap().push_back(Ok(Some(uid(1))));
     *script.hang.lock().unwrap() = false;
     script.released.notify_all();
     assert!(is_back(&next(&events)));
     assert!(matches!(next(&events), DeviceEvent::CardPresented { .. }));
     await_state(&bus, |state| state.running && state.cause.is_none());
+    assert!(bus.beats() > beats, "the owner comes round again");
 }
 
 #[test]

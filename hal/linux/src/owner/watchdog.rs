@@ -35,7 +35,8 @@ impl Calls {
         done
     }
 
-    fn number(&self) -> u64 {
+    /// Grows with each call, and stands still while one does not return.
+    pub(crate) fn number(&self) -> u64 {
         self.number.load(Ordering::Acquire)
     }
 

@@ -8,11 +8,9 @@ mod args;
 mod authority;
 mod body;
 mod central;
-mod clock;
 mod config;
 mod keys;
 mod limiter;
-mod logger;
 mod news;
 mod start;
 mod sync;
@@ -25,6 +23,7 @@ use std::process::ExitCode;
 
 use args::{TokenWish, Wish};
 use config::Config;
+use platen_service::logger;
 use start::StartError;
 
 fn main() -> ExitCode {

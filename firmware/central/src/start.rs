@@ -9,19 +9,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_signal::{Signal, Signals};
 use platen_central::app::{Centre, CentreError, Fault, Vault};
 use platen_model::{Chain, Clock};
 use platen_net::{ListenError, Listener, NetLimits, Running, Server};
+use platen_service::{
+    EXECUTOR_LIMIT, Liveness, Notifier, Patience, StopSignal, SystemClock, Watchdog, beats,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::future::FutureExt as _;
-use smol::stream::StreamExt as _;
 use smol::{Executor, Timer};
 use thiserror::Error;
 
 use crate::authority::{Authority, AuthorityError, server_config};
 use crate::central::{Central, CentralError};
-use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError};
 use crate::keys::{KeyFileError, RootKey};
 use crate::tokens::{self, TokenError};
@@ -97,7 +97,8 @@ pub(crate) fn check(path: &Path) -> Result<(), StartError> {
 /// [`StartError`]; a database that is away is no error but waited for.
 pub(crate) fn run(path: &Path) -> Result<(), StartError> {
     let config = Config::read(path)?;
-    let mut stop = Signals::new([Signal::Term, Signal::Int]).map_err(StartError::Signals)?;
+    let mut stop = StopSignal::catch().map_err(StartError::Signals)?;
+    let notifier = Arc::new(Notifier::from_env());
     raise_descriptors();
     prepare_data(&config.data)?;
     lock(&config.data)?;
@@ -106,30 +107,50 @@ pub(crate) fn run(path: &Path) -> Result<(), StartError> {
     help_out(&executor, &ending)?;
     smol::block_on(executor.run(async {
         let stopped = async {
-            // The stream ends only when signals can't come any more: the same as one.
-            let _ = stop.next().await;
+            stop.wait().await;
             None
         };
+        let patience = Patience::ask(&notifier, "reaches its database");
+        let patience = patience.map_err(StartError::Spawn)?;
         let opened = async { Some(open(&config).await) };
         let Some(central) = stopped.or(opened).await else {
             log::info!("stopped before the database was there");
             return Ok(());
         };
+        drop(patience);
         let central = Arc::new(central?);
+        let clock = Arc::clone(&central.clock);
         let doors = Doors::open(&config, &central, &executor)?;
         executor.spawn(sync::watch(Arc::clone(&central))).detach();
         executor
             .spawn(keep_certificate(Arc::clone(&central)))
             .detach();
         say_ready();
-        let _ = stop.next().await;
+        notifier.ready("serves its site");
+        let watchdog = watchdog(&notifier, clock, &executor)?;
+        stop.wait().await;
         log::info!("stopping");
+        notifier.stopping();
+        drop(watchdog);
         central.stop_waiting();
         doors.close().await;
         central.centre.close().await;
         log::info!("stopped");
         Ok(())
     }))
+}
+
+/// Tells the init system that the server lives as long as its executor turns.
+fn watchdog(
+    notifier: &Arc<Notifier>,
+    clock: Arc<dyn Clock>,
+    executor: &Executor<'static>,
+) -> Result<Watchdog, StartError> {
+    let mut liveness = Liveness::default();
+    let beat = liveness.beat("executor", EXECUTOR_LIMIT);
+    executor.spawn(beats(beat)).detach();
+    let watchdog = Watchdog::start(Arc::clone(notifier), clock, liveness, |_| ());
+    watchdog.map_err(StartError::Spawn)
 }
 
 /// Opens the site for a command of the administrator of this machine.

@@ -3,11 +3,13 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lexopt::Arg::{Long, Short, Value};
 use lexopt::{Error, Parser, ValueExt};
 
 use crate::central::CentralCall;
+use crate::health::HealthWish;
 
 pub(crate) const HELP: &str = "\
 platenctl: look after a Platen box
@@ -15,6 +17,8 @@ platenctl: look after a Platen box
 usage: platenctl [--json] [--socket PATH] COMMAND
 
   status                  what the box, its printers and its readers are doing
+  health                  whether daemon, disk, parts and printers are well; with [--wait SECONDS],
+                          [--expect ITEM]...: exit 0 once those (else daemon and disk) are well
   jobs [--all]            jobs that wait or print; --all shows ended ones too
   cancel NUMBER...        delete jobs
   tap UID                 hold a simulated card to the simulated reader (board 'sim')
@@ -59,6 +63,7 @@ pub(crate) enum Command {
     Help,
     Version,
     Status,
+    Health(HealthWish),
     Jobs { all: bool },
     Cancel { numbers: Vec<u32> },
     Tap { uid: String },
@@ -94,6 +99,7 @@ impl Call {
         let mut json = false;
         let mut all = false;
         let (mut user, mut printer) = (None, None);
+        let mut health = HealthWish::default();
         let mut socket = std::env::var_os("PLATEN_SOCKET").map(PathBuf::from);
         let mut words: Vec<OsString> = Vec::new();
         while let Some(arg) = parser.next()? {
@@ -102,6 +108,8 @@ impl Call {
                 Long("all") => all = true,
                 Long("user") => user = Some(parser.value()?.string()?),
                 Long("printer") => printer = Some(parser.value()?.string()?),
+                Long("wait") => health.wait = Duration::from_secs(parser.value()?.parse()?),
+                Long("expect") => health.expect.push(parser.value()?.string()?),
                 Long("socket") => socket = Some(parser.value()?.into()),
                 Short('h') | Long("help") => words.insert(0, "help".into()),
                 Short('V') | Long("version") => words.insert(0, "version".into()),
@@ -123,10 +131,14 @@ impl Call {
         match &mut command {
             Command::Explain(question) => (question.user, question.printer) = (user, printer),
             Command::Help | Command::Version => {}
+            Command::Health(wish) => *wish = std::mem::take(&mut health),
             _ if user.is_some() || printer.is_some() => {
                 return Err("--user and --printer are for 'policy explain'".into());
             }
             _ => {}
+        }
+        if !health.wait.is_zero() || !health.expect.is_empty() {
+            return Err("--wait and --expect are for 'health'".into());
         }
         Ok(Self {
             json,
@@ -143,6 +155,7 @@ fn command(words: Vec<OsString>, all: bool) -> Result<Command, Error> {
         "help" => return Ok(Command::Help),
         "version" => return Ok(Command::Version),
         "status" => Command::Status,
+        "health" => Command::Health(HealthWish::default()),
         "jobs" => Command::Jobs { all },
         "phone" => Command::Phone,
         "enrol" => Command::Enrol,
@@ -295,6 +308,26 @@ mod tests {
             "policy explain",
             "policy explain x",
             "jobs --user ann",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn health_takes_a_wait_and_what_is_expected() {
+        let Command::Health(wish) = parse("health --wait 120 --expect disk --expect daemon")
+            .unwrap()
+            .command
+        else {
+            panic!("a look at the health");
+        };
+        assert_eq!(wish.wait, Duration::from_secs(120));
+        assert_eq!(wish.expect, ["disk", "daemon"]);
+        for line in [
+            "health --wait soon",
+            "jobs --wait 3",
+            "status --expect x",
+            "health x",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

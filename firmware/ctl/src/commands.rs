@@ -112,6 +112,7 @@ pub(crate) fn run(command: &Command, call: &Call) -> Outcome {
             Command::Central(_)
             | Command::Help
             | Command::Version
+            | Command::Health(_)
             | Command::Count { .. }
             | Command::CheckBoard { .. } => Ok(Done::Well),
         }

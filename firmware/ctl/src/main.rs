@@ -10,6 +10,7 @@ mod board;
 mod central;
 mod commands;
 mod count;
+mod health;
 mod show;
 
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         }
         Command::Central(call) => return central(call),
         Command::Count { files } => Ok(count::run(files, call.json)),
+        Command::Health(wish) => health::run(wish, &call),
         Command::CheckBoard { file } => board::check(file.as_deref(), &call),
         command => commands::run(command, &call),
     };

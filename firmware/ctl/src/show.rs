@@ -39,13 +39,15 @@ fn escaped(json: &str) -> String {
 
 /// A line for people.
 macro_rules! line {
-    ($($part:tt)*) => { println!("{}", printable(&format!($($part)*))) };
+    ($($part:tt)*) => { println!("{}", $crate::show::printable(&format!($($part)*))) };
 }
+pub(crate) use line;
 
 /// A line about what is not right.
 macro_rules! complain {
-    ($($part:tt)*) => { eprintln!("{}", printable(&format!($($part)*))) };
+    ($($part:tt)*) => { eprintln!("{}", $crate::show::printable(&format!($($part)*))) };
 }
+pub(crate) use complain;
 
 pub(crate) fn status(status: &Status) {
     line!(

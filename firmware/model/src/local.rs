@@ -38,6 +38,28 @@ pub struct Status {
     pub centre: CentreStatus,
 }
 
+/// `GET /v1/health`: whether the box does what it is for, item by item.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Health {
+    /// Version of the image; of the daemon, where there is no image.
+    pub version: String,
+    /// The slot it runs from, where there are slots.
+    pub slot: Option<String>,
+    /// `daemon`, `disk`, `device NAME` for each part of the board, `printer NAME` for each printer.
+    pub items: Vec<HealthItem>,
+}
+
+/// One thing that is well, or not.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HealthItem {
+    /// Its name.
+    pub name: String,
+    /// Whether it is well.
+    pub ok: bool,
+    /// What it said, or what is wrong.
+    pub text: String,
+}
+
 /// How the box stands with its centre: part of [`Status`].
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct CentreStatus {

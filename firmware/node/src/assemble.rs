@@ -15,14 +15,15 @@ use platen_hal::{DeviceEvent, PrinterPort};
 use platen_hal_linux::Board;
 use platen_ledger::{Entry, Ledger, LedgerReport, Purse};
 use platen_model::{Clock, JobId, JobNumber};
+use platen_service::SystemClock;
 use platen_spool::{Spool, SpoolLimits};
 use platen_store::{Database, Disk, Keys, OpenOutcome, RealDisk};
 use smol::Executor;
 use smol::channel::Receiver;
 use uuid::Uuid;
 
+use crate::alive::Alive;
 use crate::centre::{self, Centre};
-use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::counting::Counter;
 use crate::devices::fingers::Fingers;
@@ -30,6 +31,7 @@ use crate::devices::keys::DeviceKeys;
 use crate::devices::{
     CentreWay, Door, EVENTS, Faults, NEWS, Outcomes, Owned, Parts, ReaderLamps, lights,
 };
+use crate::installed::Installed;
 use crate::intake::incoming::Incoming;
 use crate::intake::shown::ShownStates;
 use crate::node::Node;
@@ -163,6 +165,8 @@ pub(crate) fn assemble(
         started_unix_ms,
         listens_at: Mutex::default(),
         web: Mutex::default(),
+        alive: Alive::default(),
+        release: Installed::read(),
         faults,
     };
     Ok((Arc::new(node), incoming))

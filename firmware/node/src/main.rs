@@ -4,18 +4,19 @@
 //! The folders are the stations of a job: `intake` (clients), `devices` (readers), `release`
 //! (printers), with `centre` (the link to the site), `panel` (what people see), `web` (the box's own
 //! page), `local` (platenctl, kiosk) and `counting` beside them. `assemble` puts them together, `start`
-//! is the daemon's life, `maintenance` looks after the jobs.
+//! is the daemon's life, `maintenance` looks after the jobs, `alive` and `health` after the daemon itself.
 
+mod alive;
 mod assemble;
 mod centre;
-mod clock;
 mod config;
 mod counting;
 mod devices;
+mod health;
+mod installed;
 mod intake;
 mod listing;
 mod local;
-mod logger;
 mod maintenance;
 mod node;
 mod panel;
@@ -80,7 +81,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    logger::start(level);
+    platen_service::logger::start(level);
     let done = if check {
         start::check(&config)
     } else {

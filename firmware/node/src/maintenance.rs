@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use platen_ledger::Entry;
 use platen_model::{Chain, Job, JobState, JobStateReason, Moment};
+use platen_service::PLAUSIBLE_UNIX_MS;
 use platen_spool::SpoolError;
 
-use crate::clock::PLAUSIBLE_UNIX_MS;
 use crate::devices::fingers;
 use crate::node::Node;
 

@@ -11,12 +11,14 @@ use platen_store::{Disk, Keys};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::alive::Alive;
 use crate::centre::Centre;
 use crate::config::{Config, PrinterConfig};
 use crate::counting::Counter;
 use crate::devices::fingers::Fingers;
 use crate::devices::keys::DeviceKeys;
 use crate::devices::{Door, Owned};
+use crate::installed::Installed;
 use crate::intake::incoming::Incoming;
 use crate::intake::shown::ShownStates;
 use crate::panel::Panel;
@@ -64,6 +66,10 @@ pub(crate) struct Node {
     pub(crate) listens_at: Mutex<Option<std::net::SocketAddr>>,
     /// The web page, while there is one.
     pub(crate) web: Mutex<Weak<Web>>,
+    /// Parts of the daemon that don't come round.
+    pub(crate) alive: Alive,
+    /// Which release this is.
+    pub(crate) release: Installed,
     /// Whether this start found damage that somebody should look at.
     pub(crate) faults: Vec<String>,
 }
@@ -230,9 +236,14 @@ impl Node {
     /// Whether four fifths of the space that is kept for release and journal are used up: soon
     /// nothing is released any more, or unrecorded.
     fn journal_is_low(&self) -> bool {
-        let reserve = self.config.spool.reserve_mib.saturating_mul(1 << 20);
         let free = self.disk.free_bytes();
-        free.is_ok_and(|free| free < reserve / JOURNAL_LOW_PART)
+        free.is_ok_and(|free| free < self.journal_reserve())
+    }
+
+    /// What has to be free so that everything that is released is recorded.
+    pub(crate) fn journal_reserve(&self) -> u64 {
+        let reserve = self.config.spool.reserve_mib.saturating_mul(1 << 20);
+        reserve / JOURNAL_LOW_PART
     }
 
     /// `ready`, or what is degraded.

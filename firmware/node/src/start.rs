@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use async_signal::{Signal, Signals};
 use platen_auth::DirectoryError;
 use platen_auth::phone::PhoneError;
 use platen_hal_linux::{Board, BoardError};
@@ -17,10 +16,10 @@ use platen_net::{
     AnnounceError, Announcement, Announcer, IdentityError, ListenError, Listener, NetLimits,
     PortUriError, Running, Server, ServerIdentity, TrustError,
 };
+use platen_service::{Notifier, Patience, StopSignal};
 use platen_spool::SpoolError;
 use platen_store::{DatabaseError, KeyError};
 use smol::Executor;
-use smol::stream::StreamExt as _;
 use thiserror::Error;
 
 use crate::assemble::assemble;
@@ -31,7 +30,7 @@ use crate::node::Node;
 use crate::ports::port;
 use crate::release::RecoverError;
 use crate::web::{NoRandom, Web};
-use crate::{intake, local, maintenance, web};
+use crate::{alive, intake, local, maintenance, web};
 
 /// Requests in flight may finish for this long after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
@@ -124,7 +123,11 @@ pub(crate) fn check(path: &Path) -> Result<(), StartError> {
 pub(crate) fn run(path: &Path) -> Result<(), StartError> {
     settle_environment()?;
     let config = Config::read(path)?;
-    let mut stop = Signals::new([Signal::Term, Signal::Int]).map_err(StartError::Signals)?;
+    let mut stop = StopSignal::catch().map_err(StartError::Signals)?;
+    let notifier = Arc::new(Notifier::from_env());
+    // Reading the journal and making the index anew may take long.
+    let patience =
+        Patience::ask(&notifier, "reads journal and spool").map_err(StartError::Spawn)?;
     let executor: Arc<Executor<'static>> = Arc::default();
     let (node, events) = assemble(config, &executor)?;
     let tls = identity(&node.config)?;
@@ -139,10 +142,13 @@ pub(crate) fn run(path: &Path) -> Result<(), StartError> {
     help_out(Arc::clone(&executor), ending)?;
     smol::block_on(executor.run(async {
         let announcer = announce(&node)?;
+        drop(patience);
+        notifier.ready(&alive::line(&node));
+        let watchdog = alive::watch(&node, &notifier).map_err(StartError::Spawn)?;
         say_ready();
-        // The stream ends only when signals can't come any more: the same as one.
-        let _ = stop.next().await;
+        stop.wait().await;
         log::info!("stopping");
+        notifier.stopping();
         drop(announcer);
         let pages = async {
             if let Some(pages) = pages {
@@ -152,6 +158,7 @@ pub(crate) fn run(path: &Path) -> Result<(), StartError> {
         let doors = smol::future::zip(clients.shutdown(GRACE), locals.shutdown(GRACE));
         smol::future::zip(doors, pages).await;
         finish_printing(&node).await;
+        drop(watchdog);
         Ok::<_, StartError>(())
     }))?;
     node.spool.close();

@@ -97,10 +97,11 @@ impl Notifier {
         self.send(&format!("EXTEND_TIMEOUT_USEC={}", more.as_micros()));
     }
 
-    /// Time without a word of life after which the init system ends the program.
+    /// The same with a watchdog that wants to hear from the program within `limit`.
     #[must_use]
-    pub fn watchdog(&self) -> Option<Duration> {
-        self.watchdog
+    pub fn watched(self, limit: Duration) -> Self {
+        let watchdog = Some(limit).filter(|limit| !limit.is_zero());
+        Self { watchdog, ..self }
     }
 
     /// How often the program should say that it lives: three times in the watchdog's time.
@@ -225,11 +226,9 @@ mod tests {
         for none in ["", "0", "-1", "soon"] {
             assert_eq!(limit(none), None, "{none}");
         }
-        let watched = Notifier {
-            watchdog: limit("30000000"),
-            ..Notifier::default()
-        };
-        assert!(watched.every() < watched.watchdog().map(|limit| limit / 2));
+        let watched = Notifier::default().watched(Duration::from_secs(30));
+        assert_eq!(watched.every(), Some(Duration::from_secs(10)));
+        assert_eq!(Notifier::default().watched(Duration::ZERO).every(), None);
     }
 
     #[test]

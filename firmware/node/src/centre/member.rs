@@ -11,6 +11,7 @@ use platen_net::{
     CertificateTime, ClientIdentity, ClientKey, HttpsClient, HttpsError, HttpsOptions,
     IdentityError, TlsTrust, TrustError,
 };
+use platen_service::PLAUSIBLE_UNIX_MS;
 use platen_store::{Disk, Keys, SealedFile, SealedFileError};
 use platen_sync::enrol::CodeError;
 use platen_sync::limits::PULL_ANSWER_BYTES_MAX;
@@ -21,7 +22,6 @@ use thiserror::Error;
 use zeroize::Zeroize;
 
 use super::spans::Span;
-use crate::clock::PLAUSIBLE_UNIX_MS;
 
 const MEMBER_FILE: SealedFile = SealedFile {
     folder: "centre",

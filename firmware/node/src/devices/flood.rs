@@ -95,7 +95,7 @@ mod tests {
     use platen_model::ManualClock;
 
     use super::*;
-    use crate::clock::SystemClock;
+    use platen_service::SystemClock;
 
     fn tap() -> DeviceEvent {
         DeviceEvent::CardPresented {

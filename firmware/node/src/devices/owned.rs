@@ -102,6 +102,19 @@ impl Owned {
         all
     }
 
+    /// For each thread of a part its name and a number that grows as long as it comes round.
+    pub(crate) fn beats(&self) -> Vec<(String, u64)> {
+        let readers = self.readers.iter();
+        let readers = readers.map(|bus| (bus.name().to_owned(), bus.beats()));
+        let sensors = self.sensors.iter();
+        let sensors = sensors.map(|sensor| (sensor.name().to_owned(), sensor.beats()));
+        let switches = self.switches.iter().flat_map(SwitchesHandle::beats);
+        let switches = switches.map(|beat| ("switches".to_owned(), beat));
+        let pad = self.keypad.iter();
+        let pad = pad.map(|pad| (pad.name().to_owned(), pad.beats()));
+        readers.chain(sensors).chain(switches).chain(pad).collect()
+    }
+
     /// The fingerprint sensors.
     pub(crate) fn sensors(&self) -> &[FingerHandle] {
         &self.sensors

@@ -71,6 +71,7 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Answer {
     let words: Vec<&str> = path.split('/').filter(|word| !word.is_empty()).collect();
     match (request.method(), words.as_slice()) {
         (&Method::GET, ["v1", "status"]) => views::status(node),
+        (&Method::GET, ["v1", "health"]) => json(&crate::health::look(node).await),
         (&Method::GET, ["v1", "jobs"]) => views::jobs(node, Which::NotCompleted, None),
         (&Method::GET, ["v1", "jobs", "from", first]) => {
             views::jobs(node, Which::NotCompleted, Some(first))

@@ -3,7 +3,7 @@
 //!
 //! `judge` decides on a job by the site's rules and quotas and sets aside what it may take; `tap`
 //! releases what a person wants; one `worker` thread per printer carries it out, in order;
-//! `target` is what both know about a printer. The ledger's `Released` record is the release
+//! `target` is what both know about a printer, `pace` whether its thread comes round. The ledger's `Released` record is the release
 //! ticket: it is synced before the first byte leaves.
 
 mod approvals;
@@ -12,6 +12,7 @@ pub(crate) mod bench;
 mod delivery;
 mod envelope;
 mod judge;
+mod pace;
 #[cfg(test)]
 mod power_cut;
 #[cfg(test)]

@@ -12,6 +12,7 @@ use platen_policy::PrinterFacts;
 use smol::channel::{Receiver, Sender, TrySendError};
 
 use super::judge::Grant;
+use super::pace::Pace;
 use crate::config::PrinterConfig;
 
 /// Released jobs that may wait for one printer; past this a tap says that the printer is busy.
@@ -35,6 +36,8 @@ pub(crate) enum Order {
 /// One target printer.
 pub(crate) struct Target {
     pub(crate) config: PrinterConfig,
+    /// Whether its thread comes round.
+    pub(crate) pace: Arc<Pace>,
     orders: Sender<Order>,
     queued: AtomicUsize,
     state: Mutex<State>,
@@ -57,6 +60,7 @@ impl Target {
         (
             Self {
                 config,
+                pace: Arc::default(),
                 orders,
                 queued,
                 state: Mutex::default(),
@@ -143,7 +147,7 @@ impl Target {
     }
 
     /// Orders taken and not ended.
-    pub(super) fn queued(&self) -> usize {
+    pub(crate) fn queued(&self) -> usize {
         self.queued.load(Ordering::Relaxed)
     }
 
@@ -157,7 +161,7 @@ impl Target {
         self.lock().stopping
     }
 
-    pub(super) fn set_status(&self, status: PortStatus) {
+    pub(crate) fn set_status(&self, status: PortStatus) {
         self.lock().status = status;
     }
 

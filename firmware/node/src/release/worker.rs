@@ -21,6 +21,7 @@ use smol::channel::Receiver;
 use super::delivery::{Release, ReleaseError};
 use super::envelope::Envelope;
 use super::judge::{Grant, Judge, Verdict};
+use super::pace::Paced;
 use super::target::{Order, Target};
 use crate::counting::Counter;
 use crate::panel::Panel;
@@ -120,6 +121,7 @@ pub(crate) fn spawn(
     shop: Arc<Workshop>,
 ) -> std::io::Result<()> {
     let name = format!("printer {}", target.config.name);
+    let port = Box::new(Paced::new(port, Arc::clone(&target.pace)));
     let mut worker = Worker::new(target, port, shop);
     std::thread::Builder::new()
         .name(name)
@@ -161,6 +163,7 @@ impl Worker {
             let (Some(target), Ok(order)) = (self.target.upgrade(), order) else {
                 return;
             };
+            target.pace.beat();
             if target.is_stopping() {
                 return;
             }

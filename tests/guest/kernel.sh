@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 # Makes .cache/qemu/ARCH (amd64, arm64): what a guest of the test bed boots from, out of Debian's packages.
-#   vmlinuz, busybox, modules/*.ko in the order of modules/load, version.
+#   vmlinuz, busybox, modules/*.ko in the order of modules/load, version; for amd64 also disk/*.ko with
+#   disk/load (what a guest needs to read its disk) and tree/ (modules that a root file system brings).
 # The packages are unpacked and never installed; apt keeps lists of its own below .cache, so that neither
 # root nor a foreign architecture in the system's own lists is needed. Done once; remove the folder for another go.
 set -euo pipefail
@@ -55,22 +56,48 @@ simulated_lines() {
 
 fetch "$image" busybox-static
 unpack "$image"; unpack busybox-static
-wanted="configfs cuse dummy_hcd libcomposite usb_f_fs usblp usbhid hid-generic evdev xhci-pci
+parts="configfs cuse dummy_hcd libcomposite usb_f_fs usblp usbhid hid-generic evdev xhci-pci
   virtio_pci virtio_net virtio_console"
-strip=strip
+disk="virtio_pci virtio_blk dm-verity squashfs"
+brought="ext4 vfat nls_cp437 nls_ascii nls_iso8859-1 loop dm-crypt dm-verity xts adiantum autofs4 af_packet
+  nf_tables nft_ct nft_limit nft_reject_inet nft_counter nft_log usblp evdev usbhid hid-generic tpm_tis tpm_crb
+  sd_mod usb-storage uas i6300esb virtio_net fuse"
+strip="strip"
 if [ "$arch" = amd64 ]; then
   simulated_lines
-  wanted="$wanted irq-sim gpio-sim i6300esb"
+  parts="$parts irq-sim gpio-sim i6300esb"
 elif [ "$(dpkg --print-architecture)" != "$arch" ]; then
   strip=aarch64-linux-gnu-strip
 fi
 depmod -b "$place/root" "$version"
-for module in $wanted; do
-  modprobe -d "$place/root" -S "$version" --show-depends "$module"
-done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r file; do
-  "$strip" --strip-debug -o "$place/modules/$(basename "$file")" "$file"
-  basename "$file" >> "$place/modules/load"
-done
+# The files of modules and of what they need, each after what it needs. A kernel has some built in.
+# shellcheck disable=SC2086 # lists of modules are meant to be split
+files_of() {
+  for module in "$@"; do
+    modprobe -d "$place/root" -S "$version" --show-depends "$module" 2>/dev/null || true
+  done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
+}
+collect() { # into a folder
+  mkdir -p "$1"
+  while read -r file; do
+    "$strip" --strip-debug -o "$1/$(basename "$file")" "$file"
+    basename "$file" >> "$1/load"
+  done
+}
+files_of $parts | collect "$place/modules"
+if [ "$arch" = amd64 ]; then
+  files_of $disk | collect "$place/disk"
+  tree=$place/tree/usr/lib/modules/$version
+  files_of $brought | while read -r file; do
+    place_of=$tree/${file#"$place/root/lib/modules/$version/"}
+    mkdir -p "$(dirname "$place_of")"
+    "$strip" --strip-debug -o "$place_of" "$file"
+  done
+  cp "$place/root/lib/modules/$version"/modules.{order,builtin,builtin.modinfo} "$tree"
+  mkdir -p "$place/tree/lib"; ln -sfn ../usr/lib/modules "$place/tree/lib/modules"
+  depmod -b "$place/tree" "$version"
+  rm "$place/tree/lib/modules"; rmdir "$place/tree/lib"
+fi
 cp "$place/root/boot/vmlinuz-$version" "$place/vmlinuz"
 cp "$place/root/bin/busybox" "$place/busybox"
 echo "$version" > "$place/version"

@@ -33,11 +33,12 @@ pub struct Agent {
 type Done = io::Result<(Reply, Vec<u8>)>;
 
 impl Agent {
-    /// Serves the port until it is told to power off.
+    /// Serves the port until it is told to power off or to go on with something else: that question
+    /// is returned.
     ///
     /// # Errors
     /// The port's own.
-    pub fn serve(&mut self, port: &Path) -> io::Result<()> {
+    pub fn serve(&mut self, port: &Path) -> io::Result<Request> {
         let file = File::options().read(true).write(true).open(port)?;
         let mut questions = BufReader::new(&file);
         loop {
@@ -57,8 +58,8 @@ impl Agent {
             });
             reply.elapsed_ms = millis(uptime().saturating_sub(start));
             send_reply(&file, &reply, &body)?;
-            if request == Request::PowerOff {
-                return Ok(());
+            if matches!(request, Request::PowerOff | Request::Proceed { .. }) {
+                return Ok(request);
             }
         }
     }
@@ -98,7 +99,7 @@ impl Agent {
             Request::Stop { name, kill } => self.stop(name, *kill),
             Request::Read { path } => Ok((Reply::default(), fs::read(path)?)),
             Request::Write { path } => fs::write(path, body).map(|()| nothing()),
-            Request::PowerOff => Ok(nothing()),
+            Request::PowerOff | Request::Proceed { .. } => Ok(nothing()),
         }
     }
 

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 use std::{env, fs, os::unix::fs::symlink};
 
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
 use rustix::system::{RebootCommand, init_module, reboot};
 
@@ -41,7 +42,7 @@ pub fn run() -> io::Result<()> {
     let served = boot().and_then(|mut agent| {
         let port = port()?;
         println!("guest: ready after {} ms", uptime().as_millis());
-        agent.serve(&port)
+        agent.serve(&port).map(drop)
     });
     if let Err(error) = &served {
         println!("guest: failed: {error}");
@@ -50,7 +51,30 @@ pub fn run() -> io::Result<()> {
     Ok(())
 }
 
+/// Serves the bed from within the box's image, where systemd is process 1.
+///
+/// # Errors
+/// The system's own, with what was tried.
+pub fn serve_in_image() -> io::Result<()> {
+    let mut agent = start_world()?;
+    agent.serve(&port()?)?;
+    let status = Command::new("/bin/systemctl").arg("poweroff").status()?;
+    status
+        .success()
+        .then_some(())
+        .ok_or_else(|| io::Error::other(format!("poweroff: {status}")))
+}
+
 fn boot() -> io::Result<Agent> {
+    mount_all()?;
+    load_modules("/modules")?;
+    shell_words()?;
+    set_up_network()?;
+    start_world()
+}
+
+/// The file systems of every kernel.
+pub(crate) fn mount_all() -> io::Result<()> {
     for (kind, place) in [
         ("proc", "/proc"),
         ("sysfs", "/sys"),
@@ -61,27 +85,40 @@ fn boot() -> io::Result<Agent> {
         fs::create_dir_all(place)?;
         mount(kind, place, kind, MountFlags::empty(), None).map_err(during(place))?;
     }
-    load_modules()?;
+    Ok(())
+}
+
+/// What is around the box: lines, card reader chip, printer.
+///
+/// # Errors
+/// The system's own, with what was tried.
+pub fn start_world() -> io::Result<Agent> {
     let config = "/sys/kernel/config";
-    mount("configfs", config, "configfs", MountFlags::empty(), None).map_err(during(config))?;
-    shell_words()?;
-    set_up_network()?;
-    if Path::new("/modules/gpio-sim.ko").exists() {
+    // In an image its systemd has been here before.
+    if !Path::new("/sys/kernel/config/usb_gadget").exists() {
+        mount("configfs", config, "configfs", MountFlags::empty(), None).map_err(during(config))?;
+    }
+    if Path::new("/sys/kernel/config/gpio-sim").exists() {
         make_lines().map_err(|error| io::Error::other(format!("simulated lines: {error}")))?;
     }
     start_parts()
 }
 
-fn during<E: Into<io::Error>>(what: &str) -> impl FnOnce(E) -> io::Error {
+pub(crate) fn during<E: Into<io::Error>>(what: &str) -> impl FnOnce(E) -> io::Error {
     let what = what.to_owned();
     move |error| io::Error::other(format!("{what}: {}", error.into()))
 }
 
-fn load_modules() -> io::Result<()> {
-    for name in BufReader::new(fs::File::open("/modules/load")?).lines() {
+/// Loads the modules of a folder, in the order that its file `load` has them. One that is loaded stays.
+pub(crate) fn load_modules(folder: &str) -> io::Result<()> {
+    let folder = Path::new(folder);
+    for name in BufReader::new(fs::File::open(folder.join("load"))?).lines() {
         let name = name?;
-        let image = fs::read(Path::new("/modules").join(&name))?;
-        init_module(&image, c"").map_err(during(&name))?;
+        let image = fs::read(folder.join(&name))?;
+        match init_module(&image, c"") {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(during(&name)(error)),
+        }
     }
     Ok(())
 }
@@ -152,7 +189,7 @@ fn start_parts() -> io::Result<Agent> {
 }
 
 /// The virtio port by its name.
-fn port() -> io::Result<PathBuf> {
+pub(crate) fn port() -> io::Result<PathBuf> {
     let named = || {
         let ports = fs::read_dir("/sys/class/virtio-ports").ok()?;
         let port = ports.flatten().find(|port| {

@@ -3,6 +3,7 @@
 //! it. Nothing here is part of the firmware; docs/testbed.md says how it all fits together.
 //!
 //! - [`init`] is process 1: mounts, modules, lines, parts; then it serves the [`agent`];
+//! - [`initrd`] is process 1 of a guest that starts the box's image, until that takes over;
 //! - [`protocol`] is what bed and agent say to each other;
 //! - [`chip`] is a card reader chip behind `/dev/spidev0.0`: [`cuse`] speaks the kernel's protocol,
 //!   [`spidev`] answers as the kernel's own driver would;
@@ -17,6 +18,7 @@ pub mod control;
 pub mod cuse;
 pub mod gadget;
 pub mod init;
+pub mod initrd;
 mod ippusb;
 pub mod lines;
 pub mod printer;

@@ -5,10 +5,12 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use platen_guest::{chip, control, init, lines, printer};
+use platen_guest::{chip, control, init, initrd, lines, printer};
 
 const HELP: &str = "\
 platen-guest                     process 1 of the guest
+/init                            the same program as process 1 that starts the box's image
+platen-guest agent               in such a guest: the parts, and the bed's hand
 platen-guest chip                the card reader's chip behind /dev/spidev0.0
 platen-guest printer             the printer behind the USB stack
 platen-guest wiegand D0 D1 N TIMES   a reader at two lines sends the number N
@@ -28,7 +30,11 @@ fn main() -> ExitCode {
 
 fn act(words: &[&str]) -> io::Result<()> {
     match words {
-        [] if std::process::id() == 1 => init::run(),
+        _ if std::process::id() == 1 => match std::env::args().next().as_deref() {
+            Some("/init") => initrd::run(),
+            _ => init::run(),
+        },
+        ["agent"] => init::serve_in_image(),
         ["chip"] => chip::serve("spidev0.0", Path::new(init::CHIP_SOCKET)),
         ["printer"] => printer::serve(
             Path::new("/dev/usb-printer"),

@@ -60,6 +60,13 @@ pub enum Request {
     },
     /// Ends the guest.
     PowerOff,
+    /// Goes on with the start of the image, which waits for it.
+    Proceed {
+        /// The time of day.
+        unix_ms: u64,
+        /// The kernel's command line as the system is to see it.
+        words: String,
+    },
 }
 
 /// An answer.

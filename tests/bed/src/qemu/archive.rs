@@ -50,6 +50,16 @@ impl Archive {
         Ok(())
     }
 
+    /// Adds the files of a folder of this machine.
+    pub(super) fn copy_folder(&mut self, path: &Path, from: &Path) -> Result<(), BedError> {
+        let reading = || BedError::io(format!("read {}", from.display()));
+        for entry in fs::read_dir(from).map_err(reading())? {
+            let entry = entry.map_err(reading())?;
+            self.copy(&path.join(entry.file_name()), &entry.path())?;
+        }
+        Ok(())
+    }
+
     /// The archive, ended.
     pub(super) fn finish(mut self) -> Vec<u8> {
         self.entry(Path::new("TRAILER!!!"), 0, &[]);

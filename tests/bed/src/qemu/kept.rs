@@ -9,13 +9,13 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
-use super::{Guest, GuestOptions, Qmp};
+use super::{Guest, GuestOptions, Machine, Qmp};
 use crate::daemon::{board_file, source_folder};
 use crate::process::{BedError, installed_program};
 use crate::wait;
 
 /// States that are kept; the ones used longest ago go first.
-const KEPT_MAX: usize = 4;
+const KEPT_MAX: usize = 6;
 /// How long writing or reading a state may take: some 150 MB.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -32,14 +32,23 @@ impl Kept {
         let mut files = machine.programs()?;
         files.push(machine.kernel_folder()?.join("recipe"));
         files.push(board_file(machine.board()));
-        files.push(installed_program(machine.qemu())?);
         // What was done to the guest before it was kept stands in this program.
         files.push(std::env::current_exe().map_err(BedError::io("find the running program"))?);
+        Self::from(machine, &files, &options.further)
+    }
+
+    /// The place for guests that were made from these files and of these words.
+    pub(super) fn from(
+        machine: Machine,
+        files: &[PathBuf],
+        words: &[String],
+    ) -> Result<Self, BedError> {
         let mut hasher = DefaultHasher::new();
-        options.further.hash(&mut hasher);
-        for file in files {
+        words.hash(&mut hasher);
+        let qemu = installed_program(machine.qemu())?;
+        for file in files.iter().chain([&qemu]) {
             let reading = || BedError::io(format!("look at {}", file.display()));
-            let facts = fs::metadata(&file).map_err(reading())?;
+            let facts = fs::metadata(file).map_err(reading())?;
             (facts.len(), facts.modified().map_err(reading())?).hash(&mut hasher);
         }
         let name = format!("{}-{:016x}", machine.board(), hasher.finish());

@@ -4,6 +4,8 @@
 //! inside, and ends with its handle. docs/testbed.md says what runs where.
 
 mod archive;
+mod disk;
+mod image;
 mod kept;
 mod machine;
 mod office;
@@ -23,6 +25,8 @@ use crate::cups::free_address;
 use crate::daemon::board_file;
 use crate::process::{BedError, Program, installed_program};
 use archive::Archive;
+pub use disk::{Disk, Partition, Slot};
+pub use image::{ImageOptions, Start, write_initrd};
 use kept::Kept;
 pub use machine::Machine;
 pub use office::{PRINTER, SOCKET};
@@ -99,11 +103,20 @@ impl Guest {
         make(folder)?;
         build(folder, options.machine)?;
         let mut guest = Self::launch(folder, options, folder, None)?;
+        guest.await_agent()?;
+        Ok(guest)
+    }
+
+    fn await_agent(&mut self) -> Result<(), BedError> {
+        self.await_agent_within(BOOT_LIMIT)
+    }
+
+    /// Waits until the agent answers.
+    fn await_agent_within(&mut self, limit: Duration) -> Result<(), BedError> {
         let version = Request::Read {
             path: "/proc/version".to_owned(),
         };
-        guest.ask(&version, &[], BOOT_LIMIT)?;
-        Ok(guest)
+        self.ask(&version, &[], limit).map(drop)
     }
 
     /// A guest as it was after `prepare`: booted, and kept for the next ones, if there is none yet.
@@ -142,6 +155,11 @@ impl Guest {
             let from = format!("exec:cat '{}'", state.display());
             command.args(["-incoming", &from]);
         }
+        Self::attach(command, folder, ipp)
+    }
+
+    /// Starts QEMU and connects to it and to the agent's port.
+    fn attach(command: Command, folder: &Path, ipp: SocketAddr) -> Result<Self, BedError> {
         let program = Program::start("qemu", command, folder)?;
         let qmp = Qmp::connect(&folder.join("qmp.sock"));
         let agent = qmp::connect(&folder.join("agent.sock"));
@@ -301,6 +319,14 @@ impl Guest {
         crate::wait::until("QEMU to end", ANSWER_LIMIT, || program.exit_status()).map(drop)
     }
 
+    /// Cuts the power: QEMU is killed in whatever it does.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn cut_power(mut self) -> Result<(), BedError> {
+        self.program.kill().map(drop)
+    }
+
     fn ask(
         &mut self,
         ask: &Request,
@@ -379,13 +405,7 @@ fn build(folder: &Path, machine: Machine) -> Result<(), BedError> {
     }
     archive::add_programs(&mut archive, machine.target(), &machine.programs()?, folder)?;
     archive.copy(Path::new("bin/busybox"), &kernel.join("busybox"))?;
-    let modules = kernel.join("modules");
-    let reading = || BedError::io(format!("read {}", modules.display()));
-    for entry in fs::read_dir(&modules).map_err(reading())? {
-        let entry = entry.map_err(reading())?;
-        let place = Path::new("modules").join(entry.file_name());
-        archive.copy(&place, &entry.path())?;
-    }
+    archive.copy_folder(Path::new("modules"), &kernel.join("modules"))?;
     archive.copy(
         Path::new("etc/platen/board.toml"),
         &board_file(machine.board()),
@@ -398,7 +418,7 @@ fn make(folder: &Path) -> Result<(), BedError> {
     fs::create_dir_all(folder).map_err(BedError::io(format!("make {}", folder.display())))
 }
 
-/// QEMU's words for a guest. It ends with the thread that starts it, also when that is killed.
+/// QEMU's words for a guest of the bed's own first program.
 fn command(
     folder: &Path,
     options: &GuestOptions,
@@ -406,32 +426,33 @@ fn command(
     ipp: SocketAddr,
 ) -> Result<Command, BedError> {
     let machine = options.machine;
-    let at = folder.display().to_string();
-    let initial = built.join("guest.cpio");
-    let mut command = Command::new(installed_program("setpriv")?);
-    let kernel = machine.kernel_folder()?.join("vmlinuz");
     let append = format!(
         "console={} quiet panic=-1 rdinit=/bin/platen-guest",
         machine.console()
     );
+    let mut command = wired(folder, machine, ipp)?;
+    command
+        .args(["-icount", CLOCK, "-m", "512", "-kernel"])
+        .arg(machine.kernel_folder()?.join("vmlinuz"))
+        .arg("-initrd")
+        .arg(built.join("guest.cpio"))
+        .args(["-append", &append])
+        .args(in_folder(&options.further, folder));
+    Ok(command)
+}
+
+/// QEMU's words for what every guest has: processor, console, network, the bed's sockets. It ends with
+/// the thread that starts it, also when that is killed.
+fn wired(folder: &Path, machine: Machine, ipp: SocketAddr) -> Result<Command, BedError> {
+    let at = folder.display().to_string();
     let network = format!("user,id=net,restrict=on,hostfwd=tcp:{ipp}-10.0.2.15:{IPP_PORT}");
+    let mut command = Command::new(installed_program("setpriv")?);
     command
         .args(["--pdeathsig", "KILL"])
         .arg(installed_program(machine.qemu())?)
-        .args(
-            machine
-                .arguments()
-                .iter()
-                .map(|word| word.replace("{folder}", &at)),
-        )
-        .args(["-accel", "tcg,thread=single,tb-size=256"])
-        .args(["-icount", CLOCK, "-smp", "1", "-m", "512"])
-        .args(["-nodefaults", "-no-reboot"])
-        .args(["-display", "none", "-kernel"])
-        .arg(kernel)
-        .arg("-initrd")
-        .arg(initial)
-        .args(["-append", &append])
+        .args(in_folder(machine.arguments(), folder))
+        .args(["-accel", "tcg,thread=single,tb-size=256", "-smp", "1"])
+        .args(["-nodefaults", "-no-reboot", "-display", "none"])
         .args(["-serial", &format!("file:{at}/console.log")])
         .args(["-qmp", &format!("unix:{at}/qmp.sock,server=on,wait=off")])
         .args(["-netdev", &network, "-device", "virtio-net-pci,netdev=net"])
@@ -442,12 +463,15 @@ fn command(
         .args([
             "-device",
             &format!("virtserialport,chardev=agent,name={PORT}"),
-        ])
-        .args(
-            options
-                .further
-                .iter()
-                .map(|word| word.replace("{folder}", &at)),
-        );
+        ]);
     Ok(command)
+}
+
+/// Words with the guest's folder where `{folder}` stands.
+fn in_folder<S: AsRef<str>>(words: &[S], folder: &Path) -> Vec<String> {
+    let at = folder.display().to_string();
+    words
+        .iter()
+        .map(|word| word.as_ref().replace("{folder}", &at))
+        .collect()
 }

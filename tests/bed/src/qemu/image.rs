@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Guests that start the box's own image from its disk: by the firmware and GRUB as a PC does, or by the
+//! kernel alone, kept from just before it looks at the disk, which is three times as quick.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use platen_guest::protocol::Request;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::archive::{self, Archive};
+use super::{Disk, Guest, Machine, kept, wired};
+use crate::cups::free_address;
+use crate::process::{BedError, installed_program, own_program};
+use crate::qemu::kept::Kept;
+
+/// The guest's clock counts its instructions, 1 ns each: one core of a small board. An image does much
+/// more at its start than the bed's own guests.
+const CLOCK: &str = "shift=0";
+/// How long an image may take until its agent answers, on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(300);
+const OVMF: &str = "/usr/share/OVMF";
+
+/// How an image is started.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Start {
+    /// UEFI, GRUB, the slot's kernel: all from the disk.
+    Firmware,
+    /// The kernel and what brings the agent in, as kept; then everything from the disk, in the slot that
+    /// GRUB would take.
+    Kept,
+}
+
+/// What a guest with an image has besides.
+#[derive(Clone, Debug)]
+pub struct ImageOptions {
+    /// How it starts.
+    pub start: Start,
+    /// QEMU's cache mode of the disk.
+    pub cache: &'static str,
+    /// Further words for QEMU. `{folder}` stands for the guest's folder.
+    pub further: Vec<String>,
+}
+
+impl ImageOptions {
+    /// A start of that kind, the disk written as a page cache does.
+    #[must_use]
+    pub fn new(start: Start) -> Self {
+        Self {
+            start,
+            cache: "writeback",
+            further: Vec::new(),
+        }
+    }
+}
+
+impl Guest {
+    /// Starts the image on `disk`, of the build in `image`, and waits for its agent.
+    ///
+    /// # Errors
+    /// [`BedError::Missing`] for what is not built or installed; else with the console's end.
+    pub fn start_image(
+        folder: &Path,
+        image: &Path,
+        disk: &Disk,
+        options: &ImageOptions,
+    ) -> Result<Self, BedError> {
+        super::make(folder)?;
+        let mut guest = match options.start {
+            Start::Firmware => by_firmware(folder, disk, options)?,
+            Start::Kept => from_kept(folder, image, disk, options)?,
+        };
+        guest.await_agent_within(START_LIMIT)?;
+        Ok(guest)
+    }
+
+    /// Whether QEMU runs: a guest that switches itself off or starts anew ends it.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn runs(&mut self) -> Result<bool, BedError> {
+        Ok(self.program.exit_status()?.is_none())
+    }
+}
+
+fn by_firmware(folder: &Path, disk: &Disk, options: &ImageOptions) -> Result<Guest, BedError> {
+    let (code, vars) = (format!("{OVMF}/OVMF_CODE.fd"), folder.join("vars.fd"));
+    let copying = BedError::io(format!("copy {OVMF}/OVMF_VARS.fd"));
+    fs::copy(format!("{OVMF}/OVMF_VARS.fd"), &vars).map_err(copying)?;
+    let ipp = free_address()?;
+    let mut command = with_disk(folder, disk.path(), options, ipp)?;
+    command
+        .arg("-drive")
+        .arg(format!("if=pflash,format=raw,readonly=on,file={code}"))
+        .arg("-drive")
+        .arg(format!("if=pflash,format=raw,file={}", vars.display()));
+    Guest::attach(command, folder, ipp)
+}
+
+fn from_kept(
+    folder: &Path,
+    image: &Path,
+    disk: &Disk,
+    options: &ImageOptions,
+) -> Result<Guest, BedError> {
+    let kernel = Machine::X86_64.kernel_folder()?.join("vmlinuz");
+    let files = [kernel, image.join("initrd.img")];
+    let kept = Kept::from(Machine::X86_64, &files, &options.further)?;
+    let lock = kept.lock()?;
+    if !kept.is_there() {
+        let blank = kept.folder().join("blank");
+        let file = fs::File::create(&blank).map_err(BedError::io("make an empty disk"))?;
+        file.set_len(1 << 20)
+            .map_err(BedError::io("make an empty disk"))?;
+        let mut guest = held(kept.folder(), &blank, &files, options, None)?;
+        guest.await_agent_within(START_LIMIT)?;
+        kept.keep(guest)?;
+    }
+    let mut guest = held(folder, disk.path(), &files, options, Some(&kept.state()))?;
+    kept::go_on(&mut guest.qmp)?;
+    drop(lock);
+    let proceed = Request::Proceed {
+        unix_ms: now_unix_ms(),
+        words: disk.words(disk.next_slot()?)?,
+    };
+    guest.ask(&proceed, &[], START_LIMIT)?;
+    Ok(guest)
+}
+
+/// A guest whose kernel waits before it looks at the disk.
+fn held(
+    folder: &Path,
+    disk: &Path,
+    [kernel, initrd]: &[PathBuf; 2],
+    options: &ImageOptions,
+    state: Option<&Path>,
+) -> Result<Guest, BedError> {
+    let ipp = free_address()?;
+    let mut command = with_disk(folder, disk, options, ipp)?;
+    command
+        .args([
+            "-append",
+            "console=ttyS0 quiet panic=-1 platen.hold",
+            "-kernel",
+        ])
+        .arg(kernel)
+        .arg("-initrd")
+        .arg(initrd);
+    if let Some(state) = state {
+        let from = format!("exec:cat '{}'", state.display());
+        command.args(["-incoming", &from]);
+    }
+    Guest::attach(command, folder, ipp)
+}
+
+fn with_disk(
+    folder: &Path,
+    disk: &Path,
+    options: &ImageOptions,
+    ipp: std::net::SocketAddr,
+) -> Result<std::process::Command, BedError> {
+    let mut command = wired(folder, Machine::X86_64, ipp)?;
+    command
+        .args(["-icount", CLOCK, "-m", "640", "-drive"])
+        .arg(format!(
+            "file={},format=raw,if=none,id=disk,cache={}",
+            disk.display(),
+            options.cache
+        ))
+        .args(["-device", "virtio-blk-pci,drive=disk,bootindex=1"])
+        // A kept guest that goes on is told that it is another one: its random numbers differ.
+        .args(["-device", "vmgenid,guid=auto", "-device", "virtio-rng-pci"])
+        .args(super::in_folder(&options.further, folder));
+    Ok(command)
+}
+
+fn now_unix_ms() -> u64 {
+    let now = clock_gettime(ClockId::Realtime);
+    let millis = now.tv_sec * 1000 + now.tv_nsec / 1_000_000;
+    u64::try_from(millis).unwrap_or(0)
+}
+
+/// Writes the first file system of a guest that starts an image: what finds the root, and the agent.
+///
+/// # Errors
+/// [`BedError::Missing`] for what is not built or installed, [`BedError::Io`].
+pub fn write_initrd(path: &Path) -> Result<(), BedError> {
+    let kernel = Machine::X86_64.kernel_folder()?;
+    let mut archive = Archive::default();
+    for name in ["dev", "proc", "sys", "run", "tmp", "new"] {
+        archive.folder(Path::new(name));
+    }
+    let programs = [
+        own_program("platen-guest")?,
+        installed_program("dmsetup")?,
+        installed_program("blkid")?,
+    ];
+    let scratch = path.parent().unwrap_or_else(|| Path::new("."));
+    archive::add_programs(&mut archive, Machine::X86_64.target(), &programs, scratch)?;
+    archive.copy(Path::new("init"), &programs[0])?;
+    for folder in ["modules", "disk"] {
+        archive.copy_folder(Path::new(folder), &kernel.join(folder))?;
+    }
+    fs::write(path, archive.finish()).map_err(BedError::io(format!("write {}", path.display())))
+}

@@ -12,13 +12,13 @@ PACKAGES := cups cups-daemon cups-client cups-bsd cups-filters cups-ipp-utils \
   avahi-daemon avahi-utils dbus ghostscript mupdf-tools qpdf iproute2 procps util-linux \
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
   qemu-system-x86 qemu-system-arm kmod libelf1 xz-utils snmp snmpd postgresql \
-  chromium chromium-driver fonts-wqy-microhei
+  chromium chromium-driver fonts-wqy-microhei python3 shellcheck
 export PLATEN_PORT_BASE ONCE
 
 .PHONY: help deps build release run qemu check test bench fuzz clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 deps: ## Install the Debian packages and cargo programs that are missing
 	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" \
@@ -82,6 +82,20 @@ test: build check guest-kernels guest-aarch64 ## Everything: format, lints, all 
 	@$(CARGO) nextest run --workspace
 	@$(CARGO) test --workspace --doc --quiet
 	@echo "all tests passed"
+
+# The firmware by Buildroot: docs/image.md. All of it is written below target/image/BOARD.
+.PHONY: image legal-info sbom image-compare
+image: ## The firmware of a box, by Buildroot: BOARD=… (BUILDROOT_DIR=…: a copy at hand)
+	@buildroot/scripts/build.sh "$(BOARD)" image
+
+legal-info: ## Licences and sources of what that firmware holds: BOARD=…
+	@buildroot/scripts/build.sh "$(BOARD)" legal-info
+
+sbom: ## What that firmware holds, as CycloneDX: BOARD=…
+	@buildroot/scripts/build.sh "$(BOARD)" sbom
+
+image-compare: ## What differs between two builds of one commit: A=folder B=folder
+	@buildroot/scripts/check-reproducible.sh "$(A)" "$(B)"
 
 bench: release ## Measure against cupsd in the same run, and the card readers
 	@target/release/platen-bench

@@ -15,7 +15,7 @@ PACKAGES := cups cups-daemon cups-client cups-bsd cups-filters cups-ipp-utils \
   chromium chromium-driver fonts-wqy-microhei python3 shellcheck
 export PLATEN_PORT_BASE ONCE
 
-.PHONY: help deps build release run qemu check test bench fuzz clean
+.PHONY: help deps build release run qemu check test image-test bench fuzz clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -78,7 +78,15 @@ guest-kernels: deps
 	@tests/guest/kernel.sh amd64
 	@tests/guest/kernel.sh arm64
 
-test: build check guest-kernels guest-aarch64 ## Everything: format, lints, all tests with real CUPS, Avahi and guests in QEMU
+# The box's image as a guest can start it: Debian's kernel and systemd, all else as Buildroot makes it.
+.PHONY: image-for-tests
+image-for-tests: build guest-kernels
+	@tests/image/make.sh
+
+image-test: image-for-tests ## Start the image in QEMU: power cuts and updates in full number, threats, sizes
+	@PLATEN_CUTS=full $(CARGO) nextest run -p platen-tests --test image
+
+test: build check guest-kernels guest-aarch64 image-for-tests ## Everything: format, lints, all tests with real CUPS, Avahi and guests in QEMU
 	@$(CARGO) nextest run --workspace
 	@$(CARGO) test --workspace --doc --quiet
 	@echo "all tests passed"

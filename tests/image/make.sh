@@ -29,7 +29,7 @@ packages="systemd udev systemd-timesyncd dbus-daemon dbus-system-bus-common rauc
 unwanted="adduser bash ca-certificates coreutils dbus dbus-bin dbus-session-bus-common debconf debianutils diffutils dpkg
   findutils gcc-12-base gettext-base grep gzip init-system-helpers install-info libc-bin libfreetype6 libfuse2 libpng16-16
   libpam-modules libpam-modules-bin libpam-runtime libperl5.36 lsb-base mawk media-types netbase openssl passwd perl
-  perl-base readline-common sed sensible-utils sysvinit-utils tar tzdata ucf libpam-systemd libdebconfclient0 libtextwrap1
+  perl-base perl-modules-5.36 readline-common sed sensible-utils sysvinit-utils tar tzdata ucf libpam-systemd libdebconfclient0 libtextwrap1
   libbrotli-dev login libdb5.3 libsasl2-modules-db cdebconf tpm-udev libtss2-tcti-cmd0 libtss2-tcti-mssim0
   libtss2-tcti-swtpm0 libldap-2.5-0-bin libattr1-dev"
 

@@ -125,8 +125,9 @@ make_disk() {
   fat "$work/boot-b.vfat" "$BOOT_MIB" BOOT 504c4156 "$work/none"
   cp "$work/boot.vfat" "$work/boot-a.vfat"
   if [ "$BOOTLOADER" = tryboot ]; then
-    fill "$board/cmdline.txt.in" \
-      | sed "s/@ROOTPART@/$PART_ROOT_A_UUID/g; s/@SLOT@/A/g; s/@MACHINE_ID@//g" > "$work/cmdline.txt"
+    # The word keeps the room for the machine id, which the box writes over it in its place.
+    fill "$board/cmdline.txt.in" | sed "s/@ROOTPART@/$PART_ROOT_A_UUID/g; s/@SLOT@/A/g
+      s/@MACHINE_ID@/platen.no_machine_=00000000000000000000000000000000/g" > "$work/cmdline.txt"
     touch -d "@$SOURCE_DATE_EPOCH" "$work/cmdline.txt"
     mcopy -m -i "$work/boot-a.vfat" "$work/cmdline.txt" ::cmdline.txt
   fi

@@ -37,13 +37,12 @@ write_board() {
 }
 
 write_rauc() {
-  local lines
+  local lines handlers text
   case $BOOTLOADER in
     grub) lines=$'bootloader=grub\ngrubenv=/boot/firmware/grub/grubenv' handlers='' ;;
-    tryboot) lines='bootloader=custom' handlers=$'\n[handlers]\nbootloader-custom-backend=/usr/lib/platen/boot-pi\n' ;;
+    tryboot) lines='bootloader=custom' handlers=$'bootloader-custom-backend=/usr/lib/platen/boot-pi\n' ;;
     *) echo "post-build.sh: unknown boot loader $BOOTLOADER" >&2 && exit 1 ;;
   esac
-  local text
   text=$(cat "$here/rootfs-overlay/etc/rauc/system.conf.in")
   text=${text//@COMPATIBLE@/$COMPATIBLE}
   text=${text//@BOOTLOADER_LINES@/$lines}

@@ -103,15 +103,26 @@ is_version() {
   printf '%s\n' "$1" | grep -Eqx '[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}(-[0-9A-Za-z.-]{1,32})?(\+[0-9A-Za-z.-]{1,32})?'
 }
 
-# why_not FILE: RAUC's complaint about a bundle, in words for a person.
+# why_not FILE: RAUC's complaint about a bundle, its last line, in words for a person.
 why_not() {
-  case $(cat "$1") in
-    *"signature verification failed"* | *"ignature"*"verif"* | *"certificate"*)
-      echo "It is not signed by a key that this box trusts. Take the bundle from where this box's image came from." ;;
-    *"o space"*) echo "There is no room for it. Remove held jobs, then order it again." ;;
-    *"ompatible"*) echo "It is for another kind of box." ;;
-    *"ignature size"* | *"too small"* | *"too large"* | *"nvalid"* | *"dentifier"* | *"exceeds"* | *"read"*)
-      echo "It is no bundle, or not the whole of one. Fetch it again." ;;
-    *) echo "It can't be used: $(tail -n 1 "$1")" ;;
+  complaint=$(tail -n 1 "$1")
+  case $complaint in
+    *"not yet valid"* | *"has expired"*)
+      echo "Its signature is not valid at the time that this box's clock shows, $(date -u '+%Y-%m-%d'). Set the clock right." ;;
+    *"signature verification failed"*)
+      echo "It is not signed by a key that this box trusts. Take it from where this box's image came from." ;;
+    *"Signature size is 0"*) echo "It is not signed." ;;
+    *"nvalid bundle"* | *"identifier"*) echo "It is no bundle, or not the whole of one. Fetch it again." ;;
+    *"not allowed"*) echo "It is a bundle of a kind that this box does not take." ;;
+    *) echo "It can't be used: $complaint" ;;
   esac
+}
+
+# refused_version VERSION: in words, if it must not be installed over the running one; nothing if it may.
+refused_version() {
+  if ! is_version "$1"; then
+    echo "It has no version that could be compared."
+  elif older "$1" "$(release VERSION)" && [ ! -e "$ROOT/run/platen-install/older-is-allowed" ]; then
+    echo "It is version $1, older than $(release VERSION), which runs. Allow the older one expressly if it is meant."
+  fi
 }

@@ -11,13 +11,14 @@ use platen_auth::secret::Verifier;
 use platen_central::app::{Actor, Centre, CentreError};
 use platen_model::Clock;
 use platen_sync::enrol::{CODE_LIFE_MS, WRONG_CODES_MAX};
+use smol::lock::Semaphore;
 use thiserror::Error;
 
 use crate::authority::{Authority, AuthorityError, AuthorityKeys, ServerCertificate, ServerKeys};
 use crate::config::AuthorityConfig;
 use crate::limiter::Limiter;
 use crate::news::News;
-use crate::sync::Told;
+use crate::sync::{Pieces, Told};
 
 /// The names of secrets in the database.
 const AUTHORITY: &str = "authority";
@@ -34,6 +35,9 @@ const ENROLMENTS: (u32, Duration) = (60, Duration::from_millis(500));
 /// box that waits.
 const CODES_WAITING_MAX: usize = 64;
 
+/// Bundles that are taken at once; more wait.
+const UPLOADS_AT_ONCE: usize = 2;
+
 /// What all requests share.
 pub(crate) struct Central {
     pub(crate) centre: Centre,
@@ -43,6 +47,10 @@ pub(crate) struct Central {
     pub(crate) news: News,
     /// What boxes were told of their leases.
     pub(crate) told: Told,
+    /// Pieces of bundles that boxes fetch now.
+    pub(crate) pieces: Pieces,
+    /// Bundles that administrators send now.
+    pub(crate) uploads: Semaphore,
     /// Wrong tokens and passwords, by address.
     pub(crate) guesses: Limiter,
     /// Wrong codes of boxes, by the administrator's address.
@@ -88,6 +96,8 @@ impl Central {
             clock,
             news: News::new(),
             told: Told::default(),
+            pieces: Pieces::default(),
+            uploads: Semaphore::new(UPLOADS_AT_ONCE),
             guesses: Limiter::new(WRONG_TOKENS.0, WRONG_TOKENS.1),
             codes: Limiter::new(WRONG_CODES_MAX, life / WRONG_CODES_MAX),
             codes_under_way: Verifier::new(1, CODES_WAITING_MAX),

@@ -18,7 +18,7 @@ pub struct Alert {
     /// When, wall milliseconds since 1970.
     pub at_unix_ms: u64,
     /// What: `journal-forked`, `entries-lost`, `double-release`, `overspent`, `binding-refused`,
-    /// `code-used-twice`, `lost-box-is-back`.
+    /// `code-used-twice`, `lost-box-is-back`, `update-fell-back`, `update-refused`, `update-failed`.
     pub kind: String,
     /// At which box.
     pub node: Option<NodeId>,

@@ -32,7 +32,9 @@ impl Centre {
         };
         let _turn = self.inner.pages.acquire().await;
         let mut tx = self.read().await?;
-        let changes = self.page(&mut tx, node, pull).await?;
+        let site = db::site::read(&mut tx).await?;
+        let changes = self.page(&mut tx, &site, node, pull).await?;
+        let offers = self.offers(&mut tx, &site, node, pull).await?;
         let generation = changes.generation;
         let leases = self.lease_news(&mut tx, generation, node, taken).await?;
         let locks = self.locks(&mut tx).await?;
@@ -44,7 +46,7 @@ impl Centre {
             leases,
             hurry: false,
             locks,
-            offers: None,
+            offers,
         })
     }
 
@@ -101,11 +103,17 @@ impl Centre {
     /// [`CentreError`], of the database.
     pub async fn changes(&self, node: NodeId, pull: &Pull) -> Result<Changes, CentreError> {
         let mut tx = self.read().await?;
-        self.page(&mut tx, node, pull).await
+        let site = db::site::read(&mut tx).await?;
+        self.page(&mut tx, &site, node, pull).await
     }
 
-    async fn page(&self, tx: &mut Tx, node: NodeId, pull: &Pull) -> Result<Changes, CentreError> {
-        let site = db::site::read(tx).await?;
+    async fn page(
+        &self,
+        tx: &mut Tx,
+        site: &Site,
+        node: NodeId,
+        pull: &Pull,
+    ) -> Result<Changes, CentreError> {
         let latest = site.revision;
         let from = page_from(site.generation, latest, pull);
         let tombstones = tombstones(tx, pull, from).await?;
@@ -116,7 +124,7 @@ impl Centre {
             Some(last) if tombstones.len() >= TOMBSTONES_MAX => bound.min(last.revision),
             _ => bound,
         };
-        let mut records = self.records(tx, &site, from, bound).await?;
+        let mut records = self.records(tx, site, from, bound).await?;
         let taken = fitting(&records);
         let mut to = bound;
         if taken < records.len() {

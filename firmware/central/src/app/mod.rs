@@ -50,6 +50,12 @@
 //! centre.journal(NodeId, branch, after, limit) -> Vec<JournalEntry> · logins(&LoginFilter, Page)
 //! centre.alerts(open_only, Page) · settle_alert(&Actor, Uuid)
 //!
+//! // Releases of the boxes' image
+//! centre.releases() -> Vec<KeptRelease>                 // release.rollout(&[Node]) -> Rollout
+//! centre.begin_release(NewRelease) -> ReleaseUpload     // take(&[u8]) …, finish(&Actor) -> ReleaseId | give_up()
+//! centre.offer_release(&Actor, ReleaseId, &OfferChange) · pause_release · resume_release · remove_release
+//! centre.release_piece(&PieceAsk) -> Piece
+//!
 //! // Administrators
 //! centre.has_administrator() -> bool · create_administrator(&Actor, name, Secret) -> AdministratorId
 //! centre.administrators() · set_administrator_password · set_administrator_active
@@ -86,6 +92,9 @@ mod page;
 mod push;
 mod quotas;
 mod records;
+mod release_upload;
+mod releases;
+mod rollout;
 mod rule_set;
 mod secret;
 mod site;
@@ -109,6 +118,9 @@ pub use leases::{HeldLease, LeaseFilter, LeaseState};
 pub use nodes::{Node, NodeCertificate, NodeState};
 pub use page::{Listed, Mark, NoMark, Page};
 pub use quotas::QuotaUse;
+pub use release_upload::{NewRelease, ReleaseUpload};
+pub use releases::{KeptRelease, OfferChange, ReleaseState};
+pub use rollout::{Progress, Rollout};
 pub use site::SiteFacts;
 pub use users::{NewUser, UserChange, UserFilter};
 pub use vault::{KEY_BYTES, Vault};

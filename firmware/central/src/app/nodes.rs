@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Boxes of the site.
 
-use platen_model::NodeId;
+use platen_model::{NodeId, Running};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -58,6 +58,8 @@ pub struct Node {
     pub leases_taken: u64,
     /// Whether the centre, put back from a backup, still waits for its leases.
     pub awaited: bool,
+    /// What it runs, and how far its update is; none before it said so.
+    pub running: Option<Running>,
 }
 
 /// A box's certificate.

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::attempts::Attempts;
 use super::leases::recovery;
+use super::rollout::failure;
 use super::{CentralJob, Centre, CentreError, Node, NodeState};
 use crate::db::{self, Tx, nodes::Heard, site::Site};
 
@@ -44,6 +45,11 @@ impl Centre {
         let known = db::nodes::lock(&mut tx, node).await?;
         let known = known.filter(|node| node.state != NodeState::Revoked);
         let mut known = known.ok_or(CentreError::missing("box"))?;
+        let failure = failure(&known, push.running.as_ref());
+        if failure.is_some() {
+            // A release may stop for it: the site's row comes before the quotas'.
+            db::site::lock(&mut tx).await?;
+        }
         let last = push.entries.last().map_or(push.after, |entry| entry.link);
         let (from, to) = (push.after.sequence, last.sequence);
         let books = db::journal::books(&mut tx, node, from, to).await?;
@@ -66,6 +72,8 @@ impl Centre {
         let site = db::site::read(&mut tx).await?;
         let verdict = receipt.verdict.clone();
         self.hear(&mut tx, &known, &site, push, &receipt).await?;
+        self.hear_running(&mut tx, &known, push.running.as_ref(), failure)
+            .await?;
         known.leases_taken = known.leases_taken.max(push.leases_upto);
         let taken = known.leases_taken;
         db::nodes::took_leases(&mut tx, node, taken).await?;

@@ -29,6 +29,7 @@ pub(crate) mod nodes;
 pub(crate) mod objects;
 pub(crate) mod prices;
 pub(crate) mod quotas;
+pub(crate) mod releases;
 pub(crate) mod rules;
 pub(crate) mod secrets;
 pub(crate) mod site;

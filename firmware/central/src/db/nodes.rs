@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Boxes and their certificates.
 
-use platen_model::{NodeId, Stamp};
+use platen_model::{NodeId, Running, Stamp};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
@@ -9,7 +9,8 @@ use super::{Columns, keyword, signed};
 use crate::app::{CentreError, Node, NodeCertificate, NodeState};
 
 const COLUMNS: &str = "id, name, state, enrolled_unix_ms, seen_unix_ms, skew_ms, clock_trusted, \
-     version, generation, revision, branch, sequence, head, lease_serial, leases_taken, awaited";
+     version, generation, revision, branch, sequence, head, lease_serial, leases_taken, awaited, \
+     running";
 
 fn node(row: &AnyRow) -> Result<Node, CentreError> {
     Ok(Node {
@@ -29,7 +30,14 @@ fn node(row: &AnyRow) -> Result<Node, CentreError> {
         lease_serial: row.number("lease_serial")?,
         leases_taken: row.number("leases_taken")?,
         awaited: row.yes("awaited")?,
+        running: running(row)?,
     })
+}
+
+fn running(row: &AnyRow) -> Result<Option<Running>, CentreError> {
+    let text = Some(row.text("running")?).filter(|text| !text.is_empty());
+    let running = text.map(|text| serde_json::from_str(&text)).transpose();
+    running.map_err(|_| CentreError::corrupt("what a box runs"))
 }
 
 /// All boxes in order of their names.
@@ -142,6 +150,22 @@ pub(crate) async fn heard(
         .bind(signed(heard.kept))
         .bind(signed(heard.head))
         .bind(i64::from(heard.awaited))
+        .bind(id.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Keeps what a box says that it runs.
+pub(crate) async fn runs(
+    connection: &mut AnyConnection,
+    id: NodeId,
+    running: &Running,
+) -> Result<(), CentreError> {
+    let text = serde_json::to_string(running);
+    let text = text.map_err(|_| CentreError::corrupt("what a box runs"))?;
+    sqlx::query("UPDATE nodes SET running = $1 WHERE id = $2")
+        .bind(text)
         .bind(id.to_string())
         .execute(connection)
         .await?;

@@ -9,12 +9,13 @@ use super::{Columns, Database, signed};
 use crate::app::CentreError;
 
 /// The steps, in order; step `n` leads to version `n`. A step that was published is never edited.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     include_str!("../sql/0001_directory.sql"),
     include_str!("../sql/0002_boxes.sql"),
     include_str!("../sql/0003_accounts.sql"),
     include_str!("../sql/0004_people_in_charge.sql"),
     include_str!("../sql/0005_used_codes.sql"),
+    include_str!("../sql/0006_releases.sql"),
 ];
 
 /// The step that makes the column of folded names.
@@ -112,8 +113,8 @@ mod tests {
         ];
         update(&database, 2, &broken).await.unwrap_err();
         assert_eq!(update(&database, 3, &STEPS[..2]).await.unwrap(), 2);
-        assert_eq!(current(&database, 4).await.unwrap(), 5);
-        assert_eq!(current(&database, 5).await.unwrap(), 5);
+        assert_eq!(current(&database, 4).await.unwrap(), 6);
+        assert_eq!(current(&database, 5).await.unwrap(), 6);
         let mut tx = database.read().await.unwrap();
         let row = sqlx::query("SELECT version, changed_unix_ms AS at FROM schema_version")
             .fetch_one(&mut *tx)
@@ -121,7 +122,7 @@ mod tests {
             .unwrap();
         assert_eq!(
             (row.number("version").unwrap(), row.number("at").unwrap()),
-            (5, 4)
+            (6, 4)
         );
         let row = sqlx::query("SELECT text FROM rules")
             .fetch_one(&mut *tx)

@@ -23,9 +23,12 @@ pub(crate) struct Site {
     pub(crate) settings: Settings,
     /// When the database was last put back from a backup; 0 for never.
     pub(crate) restored_unix_ms: u64,
+    /// Revision at which the offers of releases changed last; 0 for never.
+    pub(crate) offers_revision: u64,
 }
 
-const COLUMNS: &str = "id, name, generation, revision, keys, card_keys, settings, restored_unix_ms";
+const COLUMNS: &str = "id, name, generation, revision, keys, card_keys, settings, restored_unix_ms, \
+     offers_revision";
 
 fn site(row: &AnyRow) -> Result<Site, CentreError> {
     let settings = row.text("settings")?;
@@ -38,6 +41,7 @@ fn site(row: &AnyRow) -> Result<Site, CentreError> {
         card_keys: row.bytes("card_keys")?,
         settings: serde_json::from_str(&settings).map_err(|_| CentreError::corrupt("settings"))?,
         restored_unix_ms: row.number("restored_unix_ms")?,
+        offers_revision: row.number("offers_revision")?,
     })
 }
 
@@ -82,6 +86,15 @@ pub(crate) async fn advance(connection: &mut AnyConnection, many: u64) -> Result
     let statement = "UPDATE site SET revision = revision + $1 WHERE one = 1 RETURNING revision";
     let query = sqlx::query(statement).bind(signed(many));
     query.fetch_one(connection).await?.number("revision")
+}
+
+/// Takes a revision for a change of the offers of releases, which are no object of the directory:
+/// boxes that wait hear of it all the same.
+pub(crate) async fn offers_changed(connection: &mut AnyConnection) -> Result<(), CentreError> {
+    let statement = "UPDATE site SET revision = revision + 1, offers_revision = revision + 1 \
+         WHERE one = 1";
+    sqlx::query(statement).execute(connection).await?;
+    Ok(())
 }
 
 /// Highest revision and generation.

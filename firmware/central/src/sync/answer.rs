@@ -129,6 +129,14 @@ pub(super) fn message<M: Message>(message: &M) -> Answer {
     packed(codec::pack(message))
 }
 
+/// A message that is not worth packing: a bundle is compressed already.
+pub(super) fn plain<M: Message>(message: &M) -> Answer {
+    packed(codec::encode(message).map(|bytes| Body {
+        bytes,
+        deflated: false,
+    }))
+}
+
 /// A page of the directory, which may be long.
 pub(super) async fn large_message(answer: PullAnswer) -> Answer {
     if answer.changes.payload.len() <= WORK_OCTETS_MAX {

@@ -5,11 +5,13 @@
 //! - [`boxes`]: who is asking, and may they.
 //! - [`answer`]: statuses and bodies.
 //! - [`wait`]: how a pull waits for news.
+//! - [`pieces`]: bundles of releases, a few pieces at once.
 //! - [`enrol`]: boxes that are not members yet, and certificates that run out.
 
 mod answer;
 mod boxes;
 pub(crate) mod enrol;
+mod pieces;
 mod wait;
 
 #[cfg(test)]
@@ -23,11 +25,13 @@ use hyper::{Method, Request, Response};
 use platen_net::{PeerInfo, ReplyBody};
 use platen_sync::codec::{self, Message};
 use platen_sync::message::{EnrolAsk, KeysAsk, LoginAsk, Pull, Push, Renew, path};
+use platen_sync::release::PieceAsk;
 
 use crate::body;
 use crate::central::Central;
 use answer::{Answer, Refused};
 use boxes::Standing;
+pub(crate) use pieces::Pieces;
 pub(crate) use wait::{Told, watch};
 
 /// How many times its length a deflated body counts as work.
@@ -86,6 +90,11 @@ async fn route(central: &Arc<Central>, request: Request<Incoming>, peer: PeerInf
         path::LOGIN => {
             let ask: LoginAsk = read(central, request).await?;
             answer::message(&centre.login(node, &ask).await?)
+        }
+        path::RELEASE => {
+            let ask: PieceAsk = read(central, request).await?;
+            let _turn = central.pieces.admit(node)?;
+            answer::plain(&centre.release_piece(&ask).await?)
         }
         path::KEYS => {
             let _: KeysAsk = read(central, request).await?;

@@ -14,3 +14,4 @@ mod journal;
 mod leases;
 mod login;
 mod members;
+mod releases;

@@ -43,6 +43,15 @@ usage: platenctl central [--json] [--central URL] [--token-file FILE] [--ca FILE
                                 both days are in it, by UTC
   logins [--user LOGIN] [--node NODE]
   audit [--verify]              what administrators did; --verify checks its chain
+  releases list                 releases of the boxes' image, and how far each has spread
+  releases add FILE.raucb [--version V --compatible BOARD] [--notes TEXT]
+                                what is not said stands in FILE.raucb.json or FILE.json
+  releases show RELEASE | releases nodes RELEASE
+                                a release is named by version or id; nodes: how each box stands to it
+  releases offer RELEASE [--share PERCENT] [--from 22:00 --to 05:00] [--days mon-fri]
+             [--utc-offset +08:00] [--any-time] [--on-failure pause|go-on] [--allow-older yes|no]
+             [--again]          what is not said stays; --again: also boxes that it failed on
+  releases pause RELEASE | releases resume RELEASE | releases remove RELEASE
   alerts [--all] | alerts acknowledge ALERT
   site rename NAME
   site restored                 the database was put back from a backup: boxes fetch everything anew
@@ -61,30 +70,40 @@ exit status: 0 done, 1 done but an input was wrong or refused, 2 usage, 3 server
 ";
 
 /// Options with a value, beside those of the connection.
-const VALUES: [&str; 20] = [
+const VALUES: [&str; 30] = [
     "alias",
+    "allow-older",
     "color",
+    "compatible",
     "currency",
+    "days",
     "each-of",
+    "from",
     "group",
     "hours",
     "limit",
     "mono",
     "name",
     "node",
+    "notes",
     "number",
+    "on-failure",
     "period",
     "printer",
     "search",
+    "share",
     "sheet",
     "since",
+    "to",
     "unit",
     "until",
     "user",
+    "utc-offset",
+    "version",
     "when-spent",
 ];
 /// Options without one.
-const SWITCHES: [&str; 3] = ["all", "verify", "with-pin"];
+const SWITCHES: [&str; 5] = ["again", "all", "any-time", "verify", "with-pin"];
 
 /// A command for a central server.
 #[derive(Debug, Default)]

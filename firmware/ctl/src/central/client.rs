@@ -19,6 +19,8 @@ const TOKEN_FILE: &str = "/var/lib/platen-central/admin.token";
 const AUTHORITY: &str = "/var/lib/platen-central/authority.pem";
 /// Longest wait for an answer: a list of 100,000 people is imported within it.
 const ANSWER_LIMIT: Duration = Duration::from_secs(120);
+/// More time for each so many bytes that are sent: a bundle goes over a slow line, too.
+const BYTES_A_SECOND: usize = 64 << 10;
 
 /// Asks one server.
 pub(crate) struct Client {
@@ -121,6 +123,8 @@ impl Client {
         kind: &'static str,
         body: Vec<u8>,
     ) -> Result<Value, ClientError> {
+        let sending = u64::try_from(body.len() / BYTES_A_SECOND).unwrap_or(u64::MAX);
+        let limit = ANSWER_LIMIT.saturating_add(Duration::from_secs(sending));
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -128,7 +132,7 @@ impl Client {
             .header(CONTENT_TYPE, kind)
             .body(Bytes::from(body))
             .map_err(HttpsError::from)?;
-        let answer = self.https.send(request, ANSWER_LIMIT).await?;
+        let answer = self.https.send(request, limit).await?;
         let status = answer.status();
         let bytes = answer.into_body();
         if bytes.is_empty() && status.is_success() {

@@ -4,12 +4,14 @@
 //!
 //! - [`args`]: words and options of the command line.
 //! - [`plan`]: which request each command is.
+//! - [`releases`]: those about releases of the boxes' image.
 //! - [`client`]: asks the server.
 //! - [`show`]: answers as text.
 
 mod args;
 mod client;
 mod plan;
+mod releases;
 mod show;
 
 use std::io::{self, BufRead as _};
@@ -28,6 +30,8 @@ use crate::Done;
 const LINE_OCTETS_MAX: u64 = 4096;
 /// Largest file that is sent.
 const FILE_OCTETS_MAX: u64 = 16 << 20;
+/// Largest bundle that is sent.
+const BUNDLE_OCTETS_MAX: u64 = 256 << 20;
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -39,8 +43,8 @@ pub(crate) enum CentralError {
     Client(#[from] ClientError),
     #[error("can't read {path}: {source}")]
     Read { path: String, source: io::Error },
-    #[error("{path} is larger than {} MiB: cut it into parts", FILE_OCTETS_MAX >> 20)]
-    TooLarge { path: String },
+    #[error("{path} is larger than {} MiB", limit >> 20)]
+    TooLarge { path: String, limit: u64 },
     #[error("nothing on standard input: type the {what}, or pipe it in")]
     NoInput { what: &'static str },
 }
@@ -118,7 +122,11 @@ fn read(body: Body) -> Result<(&'static str, Vec<u8>), CentralError> {
     match body {
         Body::None => Ok(("application/json", Vec::new())),
         Body::Json(value) => Ok(("application/json", value.to_string().into_bytes())),
-        Body::File { path, kind } => Ok((kind, read_file(&path)?)),
+        Body::File { path, kind } => Ok((kind, read_file(&path, FILE_OCTETS_MAX)?)),
+        Body::Bundle { path } => {
+            let bytes = read_file(&path, BUNDLE_OCTETS_MAX)?;
+            Ok(("application/octet-stream", bytes))
+        }
         Body::Typed {
             what,
             field,
@@ -137,14 +145,14 @@ fn json(fields: Map<String, Value>) -> (&'static str, Vec<u8>) {
     )
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, CentralError> {
+fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, CentralError> {
     let fault = |source| CentralError::Read {
         path: path.display().to_string(),
         source,
     };
-    if path.metadata().map_err(fault)?.len() > FILE_OCTETS_MAX {
+    if path.metadata().map_err(fault)?.len() > limit {
         let path = path.display().to_string();
-        return Err(CentralError::TooLarge { path });
+        return Err(CentralError::TooLarge { path, limit });
     }
     std::fs::read(path).map_err(fault)
 }

@@ -10,6 +10,7 @@ use platen_wire::form::encode;
 use serde_json::{Map, Value, json};
 
 use super::CentralCall;
+use super::releases;
 use super::show::{Column, View, columns};
 
 /// A request, and how its answer is shown.
@@ -38,6 +39,10 @@ pub(crate) enum Body {
         path: PathBuf,
         kind: &'static str,
     },
+    /// A release's bundle.
+    Bundle {
+        path: PathBuf,
+    },
     /// A line of standard input as `field` beside the other fields.
     Typed {
         what: &'static str,
@@ -46,7 +51,7 @@ pub(crate) enum Body {
     },
 }
 
-type Planned = Result<Plan, Error>;
+pub(super) type Planned = Result<Plan, Error>;
 
 /// The plan of a command line.
 ///
@@ -80,6 +85,7 @@ pub(crate) fn of(call: &CentralCall) -> Planned {
             &["currency", "mono", "color", "sheet", "printer"],
             prices(call, rest),
         ),
+        ["releases", rest @ ..] => (releases::OPTIONS, releases::plan(call, rest)),
         ["rules" | "settings" | "site" | "keys", ..] => (&[], site(&words)),
         ["admins", rest @ ..] => (&[], admins(rest)),
         ["leases" | "jobs" | "charges" | "logins", ..] => {
@@ -350,12 +356,12 @@ fn typed(
     ask(method, path, body, View::Facts)
 }
 
-fn list(path: &str, columns: &'static [Column]) -> Plan {
+pub(super) fn list(path: &str, columns: &'static [Column]) -> Plan {
     let path = path.to_owned();
     Plan::List { path, columns }
 }
 
-fn ask(method: &'static str, path: String, body: Body, view: View) -> Plan {
+pub(super) fn ask(method: &'static str, path: String, body: Body, view: View) -> Plan {
     Plan::Ask {
         method,
         path,
@@ -364,7 +370,7 @@ fn ask(method: &'static str, path: String, body: Body, view: View) -> Plan {
     }
 }
 
-fn post(path: &str, body: Value) -> Plan {
+pub(super) fn post(path: &str, body: Value) -> Plan {
     ask("POST", path.to_owned(), Body::Json(body), View::Facts)
 }
 
@@ -376,7 +382,7 @@ fn patch(path: String, body: Value) -> Plan {
     ask("PATCH", path, Body::Json(body), View::Facts)
 }
 
-fn delete(path: String) -> Plan {
+pub(super) fn delete(path: String) -> Plan {
     ask("DELETE", path, Body::None, View::Facts)
 }
 
@@ -384,12 +390,12 @@ fn user(login: &str) -> String {
     below("/v1/users", login)
 }
 
-fn below(path: &str, name: &str) -> String {
+pub(super) fn below(path: &str, name: &str) -> String {
     format!("{path}/{}", encode(name))
 }
 
 /// `path` with those of `pairs` that have a value.
-fn query(path: &str, pairs: &[(&str, Option<&str>)]) -> String {
+pub(super) fn query(path: &str, pairs: &[(&str, Option<&str>)]) -> String {
     let mut text = path.to_owned();
     for (key, value) in pairs {
         if let Some(value) = value {
@@ -406,7 +412,7 @@ fn needed<'a>(call: &'a CentralCall, name: &str) -> Result<&'a str, Error> {
     value.ok_or_else(|| format!("say --{name}; see 'platenctl central --help'").into())
 }
 
-fn number(call: &CentralCall, name: &str) -> Result<Option<u64>, Error> {
+pub(super) fn number(call: &CentralCall, name: &str) -> Result<Option<u64>, Error> {
     let parse = |text: &str| {
         text.parse()
             .map_err(|_| Error::from(format!("--{name}: '{text}' is no number")))

@@ -60,6 +60,9 @@ pub(crate) mod columns {
         ("seen", "/seen_unix_ms", 20, Time),
         ("owes", "/backlog", 6, Plain),
         ("directory", "/revision", 9, Plain),
+        ("runs", "/running/version", 10, Plain),
+        ("slot", "/running/slot", 4, Plain),
+        ("update", "/running/phase", 10, Plain),
         ("id", "/id", 36, Plain),
     ];
     pub(crate) const QUOTAS: &[Column] = &[
@@ -113,6 +116,29 @@ pub(crate) mod columns {
         ("at box", "/node_name", 16, Plain),
         ("place", "/place", 10, Plain),
         ("refused", "/refused", 0, Plain),
+    ];
+    pub(crate) const RELEASES: &[Column] = &[
+        ("version", "/version", 10, Plain),
+        ("for", "/compatible", 24, Plain),
+        ("state", "/state", 8, Plain),
+        ("share %", "/share_percent", 7, Plain),
+        ("have it", "/have", 7, Plain),
+        ("at it", "/under_way", 5, Plain),
+        ("failed", "/failed", 6, Plain),
+        ("to come", "/waiting", 7, Plain),
+        ("others", "/outside", 6, Plain),
+        ("added", "/added_unix_ms", 20, Time),
+        ("id", "/id", 36, Plain),
+    ];
+    pub(crate) const RELEASE_NODES: &[Column] = &[
+        ("box", "/node_name", 20, Plain),
+        ("online", "/online", 6, Plain),
+        ("progress", "/progress", 9, Plain),
+        ("runs", "/runs", 10, Plain),
+        ("slot", "/slot", 4, Plain),
+        ("update", "/phase", 10, Plain),
+        ("%", "/percent", 3, Plain),
+        ("reason", "/reason", 0, Plain),
     ];
     pub(crate) const ADMINISTRATORS: &[Column] = &[
         ("name", "/name", 24, Plain),

@@ -121,7 +121,8 @@ impl Ask {
         Ok(limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX))
     }
 
-    fn parsed<T: FromStr>(
+    /// A parameter of the query as another type; `wrong` says what it should be.
+    pub(crate) fn parsed<T: FromStr>(
         &self,
         name: &'static str,
         wrong: &'static str,

@@ -4,7 +4,7 @@
 //!
 //! - [`routes`]: what there is, as a table.
 //! - [`ask`]: a request whose route is known; [`answer`]: what comes back.
-//! - [`people`], [`boxes`], [`accounts`], [`rules`], [`site`], [`records`], [`staff`]: what routes do.
+//! - [`people`], [`boxes`], [`accounts`], [`rules`], [`site`], [`releases`], [`records`], [`staff`]: what routes do.
 //! - [`openapi`]: the description for machines.
 
 mod accounts;
@@ -14,6 +14,7 @@ mod boxes;
 mod openapi;
 mod people;
 mod records;
+mod releases;
 mod routes;
 mod rules;
 mod site;
@@ -176,6 +177,14 @@ async fn dispatch(operation: Operation, ask: Ask, address: Option<IpAddr>) -> An
         Operation::RenameSite => site::rename(ask).await,
         Operation::Restored => site::restored(ask).await,
         Operation::RotateKeys => site::rotate_keys(ask).await,
+        Operation::Releases => releases::list(ask).await,
+        Operation::AddRelease => releases::add(ask).await,
+        Operation::Release => releases::show(ask).await,
+        Operation::ReleaseNodes => releases::nodes(ask).await,
+        Operation::OfferRelease => releases::offer(ask).await,
+        Operation::PauseRelease => releases::pause(ask).await,
+        Operation::ResumeRelease => releases::resume(ask).await,
+        Operation::RemoveRelease => releases::remove(ask).await,
         Operation::Jobs => records::jobs(ask).await,
         Operation::Charges => records::charges(ask).await,
         Operation::DoubleReleases => records::double_releases(ask).await,

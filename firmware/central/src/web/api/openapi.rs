@@ -68,6 +68,7 @@ fn operation(route: &Route) -> Value {
         Takes::Nothing => None,
         Takes::Json(name) => Some(("application/json", reference(name))),
         Takes::Text(kind) => Some((kind, json!({ "type": "string" }))),
+        Takes::Bytes => Some(("application/octet-stream", json!({}))),
     };
     if let (Some((kind, schema)), Value::Object(fields)) = (body, &mut operation) {
         let mut body = content(kind, schema, "");

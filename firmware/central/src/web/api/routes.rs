@@ -26,6 +26,8 @@ pub(crate) enum Takes {
     Json(&'static str),
     /// Text of this media type.
     Text(&'static str),
+    /// Any bytes, as they come.
+    Bytes,
 }
 
 macro_rules! routes {
@@ -54,7 +56,7 @@ macro_rules! routes {
     };
 }
 
-use Takes::{Json, Nothing, Text};
+use Takes::{Bytes, Json, Nothing, Text};
 
 routes! {
     GET "/v1/health" Health () Nothing, "Health":
@@ -152,6 +154,23 @@ routes! {
         "Says that the database was put back from a backup: boxes fetch the directory anew."
     POST "/v1/keys/rotate" RotateKeys () Nothing, "Generation":
         "Puts a new key on top of all card hashes; no card is enrolled anew."
+
+    GET "/v1/releases" Releases ("after" "limit") Nothing, "[Release]":
+        "Releases of the boxes' image, and how far each has spread."
+    POST "/v1/releases" AddRelease ("version" "compatible" "notes" "size" "sha256") Bytes, "Release":
+        "Adds a release by its bundle; offers it to nobody yet."
+    GET "/v1/releases/{release}" Release () Nothing, "Release":
+        "One release, by id or version."
+    GET "/v1/releases/{release}/nodes" ReleaseNodes ("after" "limit") Nothing, "[ReleaseNode]":
+        "The boxes that a release fits, and how each stands to it."
+    POST "/v1/releases/{release}/offer" OfferRelease () Json("Offer"), "Release":
+        "Offers a release to a share of the boxes, or changes how; one that paused goes on."
+    POST "/v1/releases/{release}/pause" PauseRelease () Nothing, "Release":
+        "Makes boxes leave a release alone."
+    POST "/v1/releases/{release}/resume" ResumeRelease () Nothing, "Release":
+        "Goes on with a release that paused."
+    DELETE "/v1/releases/{release}" RemoveRelease () Nothing, "":
+        "Removes a release with its bundle; boxes that run it stay as they are."
 
     GET "/v1/jobs" Jobs ("user" "node" "since" "until" "after" "limit") Nothing, "[Job]":
         "Jobs, newest first."

@@ -2,6 +2,7 @@
 //! The API over real TLS: every answer is held to the schema that the description gives for it.
 
 mod conform;
+mod releases;
 
 use std::collections::BTreeSet;
 
@@ -30,6 +31,7 @@ fn without_a_token_only_what_is_open_is_served() {
         };
         let kind = match route.takes {
             Takes::Text(kind) => kind,
+            Takes::Bytes => "application/octet-stream",
             _ => "application/json",
         };
         let (status, _) = site.ask_with("", route.method, &path, kind, body);

@@ -7,12 +7,16 @@ use serde::{Deserialize, Serialize};
 use crate::count::PageCount;
 use crate::ids::{JobId, JobNumber, SiteId};
 use crate::job::{JobState, JobStateReason};
+use crate::release::UpdatePhase;
 
 /// `GET /v1/status`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
     /// Version of the daemon.
     pub version: String,
+    /// The box's name, as it announces itself.
+    #[serde(default)]
+    pub name: String,
     /// `ready`, or what is degraded, one keyword each.
     pub modes: Vec<String>,
     /// What the panel shows now, such as `idle` or `unknown-card`.
@@ -58,6 +62,77 @@ pub struct HealthItem {
     pub ok: bool,
     /// What it said, or what is wrong.
     pub text: String,
+}
+
+/// `GET /v1/update`: how far the box has come with an update of its image.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct UpdateStatus {
+    /// Whether this box takes updates: it runs from an image.
+    pub on: bool,
+    /// Version that runs.
+    pub running: String,
+    /// The slot it runs from, where there are slots.
+    pub slot: Option<String>,
+    /// How far the last update has come.
+    pub phase: UpdatePhase,
+    /// How much of the phase is done.
+    pub percent: u8,
+    /// Version that the update brings, once it is known.
+    pub version: String,
+    /// Version that it was begun from.
+    pub from: String,
+    /// Where the bundle came from: `centre`, `ctl`, `usb`; empty while that is not known.
+    pub source: String,
+    /// Why, for people; empty for nothing to say.
+    pub reason: String,
+    /// What the restart waits for, while it waits.
+    pub waits: Option<String>,
+    /// When the installing side said so, wall milliseconds since 1970; 0 for never.
+    pub at_unix_ms: u64,
+}
+
+/// `POST /v1/update`: a bundle will be sent, piece by piece.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct UpdateBegin {
+    /// Bytes of the bundle.
+    pub size: u64,
+    /// Whether the box starts anew at once when it is installed.
+    #[serde(default)]
+    pub now: bool,
+    /// Whether an older version than the running one is taken.
+    #[serde(default)]
+    pub allow_older: bool,
+}
+
+/// Answer of `POST /v1/update`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UpdateBegun {
+    /// Names the upload: pieces go to `POST /v1/update/UPLOAD/at/OFFSET`.
+    pub upload: u64,
+    /// Longest piece that is taken, bytes.
+    pub piece: u64,
+}
+
+/// `POST /v1/update/UPLOAD/end`: all pieces are there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UpdateEnd {
+    /// SHA-256 of the bundle, hexadecimal.
+    pub sha256: String,
+}
+
+/// `POST /v1/reboot`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Reboot {
+    /// Also while a job is at a printer.
+    #[serde(default)]
+    pub now: bool,
+}
+
+/// `POST /v1/factory-reset`: everything on the box is erased.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FactoryReset {
+    /// The box's name: nobody erases another box by mistake.
+    pub name: String,
 }
 
 /// How the box stands with its centre: part of [`Status`].

@@ -40,6 +40,7 @@ use crate::people::Residents;
 use crate::ports::port;
 use crate::release::{self, Approvals, Judge, Releases, Target, Workshop};
 use crate::start::StartError;
+use crate::update::Updates;
 
 /// A journal that takes nothing is tried again after this.
 const APPEND_PAUSE: Duration = Duration::from_secs(1);
@@ -75,13 +76,16 @@ pub(crate) fn assemble(
     let board = Board::read(&config.board)?;
     // A mistake in the files is found before anything is touched.
     let ports: Vec<_> = config.printers.iter().map(port).collect::<Result<_, _>>()?;
-    let state = open_state(&config, &board, &clock)?;
+    let installed = Installed::read();
+    let state = open_state(&config, &board, &clock, &installed.version)?;
     let lamps = ReaderLamps::default();
     let panel = Arc::new(Panel::new(
         config.language,
         lights(&board, Arc::clone(&lamps))?,
     ));
-    let centre = Arc::new(open_centre(&config, &state, &clock, &panel)?);
+    let (window, shared) = (config.update_window(), Arc::clone(&clock));
+    let updates = Updates::open(&config.update, window, installed, shared);
+    let centre = Arc::new(open_centre(&config, &state, &clock, &panel, &updates)?);
     let link = Arc::downgrade(&centre);
     let stands = move || link.upgrade().is_some_and(|centre| centre.is_online());
     state.people.watch_link(stands);
@@ -121,6 +125,7 @@ pub(crate) fn assemble(
         outcomes: Outcomes::default(),
         weak_cards: config.cards.weak,
         pad: AtomicBool::new(board.has_pad()),
+        busy: AtomicBool::default(),
         faults: Faults::of(&board),
         news: smol::channel::bounded(NEWS),
     });
@@ -166,13 +171,18 @@ pub(crate) fn assemble(
         listens_at: Mutex::default(),
         web: Mutex::default(),
         alive: Alive::default(),
-        release: Installed::read(),
+        updates,
         faults,
     };
     Ok((Arc::new(node), incoming))
 }
 
-fn open_state(config: &Config, board: &Board, clock: &Arc<dyn Clock>) -> Result<State, StartError> {
+fn open_state(
+    config: &Config,
+    board: &Board,
+    clock: &Arc<dyn Clock>,
+    version: &str,
+) -> Result<State, StartError> {
     let data = &config.data;
     let disk = RealDisk::open(data).map_err(StartError::Data)?;
     lock(data)?;
@@ -217,7 +227,8 @@ fn open_state(config: &Config, board: &Board, clock: &Arc<dyn Clock>) -> Result<
     });
     log::info!(jobs = opened.jobs, rebuilt = opened.rebuilt; "spool opened");
     let attempts = release::recover(&report, &ledger, &spool)?;
-    let version = env!("CARGO_PKG_VERSION").to_owned();
+    // With the entries before it the journal says which release ran when, and which one fell back.
+    let version = version.to_owned();
     ledger.append_blocking(Entry::Started { version })?;
     let uuid = keys.box_uuid();
     let faults = faults(&report, &outcome);
@@ -259,6 +270,7 @@ fn open_centre(
     state: &State,
     clock: &Arc<dyn Clock>,
     panel: &Arc<Panel>,
+    updates: &Arc<Updates>,
 ) -> Result<Centre, StartError> {
     let parts = centre::Parts {
         url: config.centre.url.clone(),
@@ -274,6 +286,7 @@ fn open_centre(
         purse: Arc::clone(&state.judge.purse),
         panel: Arc::clone(panel),
         tries: Arc::clone(&state.logins.tries),
+        updates: Arc::clone(updates),
     };
     Ok(Centre::open(parts)?)
 }

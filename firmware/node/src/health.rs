@@ -35,8 +35,8 @@ pub(crate) async fn look(node: &Arc<Node>) -> Health {
         items.push(answer.await);
     }
     Health {
-        version: node.release.version.clone(),
-        slot: node.release.slot.clone(),
+        version: node.updates.installed().version.clone(),
+        slot: node.updates.installed().slot.clone(),
         items,
     }
 }

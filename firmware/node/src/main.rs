@@ -3,7 +3,7 @@
 //!
 //! The folders are the stations of a job: `intake` (clients), `devices` (readers), `release`
 //! (printers), with `centre` (the link to the site), `panel` (what people see), `web` (the box's own
-//! page), `local` (platenctl, kiosk) and `counting` beside them. `assemble` puts them together, `start`
+//! page), `local` (platenctl, kiosk), `counting` and `update` (the image) beside them. `assemble` puts them together, `start`
 //! is the daemon's life, `maintenance` looks after the jobs, `alive` and `health` after the daemon itself.
 
 mod alive;
@@ -24,6 +24,7 @@ mod people;
 mod ports;
 mod release;
 mod start;
+mod update;
 mod web;
 
 use std::path::{Path, PathBuf};

@@ -18,11 +18,11 @@ use crate::counting::Counter;
 use crate::devices::fingers::Fingers;
 use crate::devices::keys::DeviceKeys;
 use crate::devices::{Door, Owned};
-use crate::installed::Installed;
 use crate::intake::incoming::Incoming;
 use crate::intake::shown::ShownStates;
 use crate::panel::Panel;
 use crate::release::{Releases, Target};
+use crate::update::Updates;
 use crate::web::Web;
 
 /// IPP `printer-state` (RFC 8011 §5.4.11).
@@ -68,8 +68,8 @@ pub(crate) struct Node {
     pub(crate) web: Mutex<Weak<Web>>,
     /// Parts of the daemon that don't come round.
     pub(crate) alive: Alive,
-    /// Which release this is.
-    pub(crate) release: Installed,
+    /// Updates of the image, and which release this is.
+    pub(crate) updates: Arc<Updates>,
     /// Whether this start found damage that somebody should look at.
     pub(crate) faults: Vec<String>,
 }
@@ -233,6 +233,19 @@ impl Node {
         )
     }
 
+    /// Whether a job is at a printer, or in its queue.
+    pub(crate) fn is_printing(&self) -> bool {
+        let mut targets = self.releases.targets().iter();
+        targets.any(|target| target.is_printing() || target.queued() > 0)
+    }
+
+    /// Whether somebody is logged in, at the box or at its web page.
+    pub(crate) fn somebody_is_in(&self) -> bool {
+        let web = self.web();
+        let at_page = web.is_some_and(|web| web.somebody_is_in());
+        at_page || self.door.is_busy()
+    }
+
     /// Whether four fifths of the space that is kept for release and journal are used up: soon
     /// nothing is released any more, or unrecorded.
     fn journal_is_low(&self) -> bool {
@@ -265,6 +278,7 @@ impl Node {
             modes.push("journal-low".to_owned());
         }
         modes.extend(self.centre.modes());
+        modes.extend(self.updates.modes().map(str::to_owned));
         modes.extend(self.faults.iter().cloned());
         if modes.is_empty() {
             modes.push("ready".to_owned());

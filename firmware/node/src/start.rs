@@ -30,7 +30,7 @@ use crate::node::Node;
 use crate::ports::port;
 use crate::release::RecoverError;
 use crate::web::{NoRandom, Web};
-use crate::{alive, intake, local, maintenance, web};
+use crate::{alive, intake, local, maintenance, update, web};
 
 /// Requests in flight may finish for this long after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
@@ -137,6 +137,7 @@ pub(crate) fn run(path: &Path) -> Result<(), StartError> {
     let watch = Arc::clone(&node.door).watch(events);
     spawn("door", move || smol::block_on(watch))?;
     executor.spawn(maintenance::run(Arc::clone(&node))).detach();
+    executor.spawn(update::run(Arc::clone(&node))).detach();
     executor.spawn(Arc::clone(&node.centre).run()).detach();
     let (_end, ending) = smol::channel::bounded::<()>(1);
     help_out(Arc::clone(&executor), ending)?;

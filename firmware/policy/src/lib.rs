@@ -12,6 +12,7 @@ mod facts;
 mod price;
 mod quota;
 mod rule;
+pub mod update;
 mod work;
 
 pub use check::Check;

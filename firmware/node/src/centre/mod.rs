@@ -37,6 +37,7 @@ use thiserror::Error;
 
 use crate::panel::Panel;
 use crate::people::Residents;
+use crate::update::Updates;
 use line::LineError;
 pub(crate) use login::Way;
 use member::Member;
@@ -64,6 +65,7 @@ pub(crate) struct Parts {
     pub(crate) purse: Arc<Purse>,
     pub(crate) panel: Arc<Panel>,
     pub(crate) tries: Arc<Tries>,
+    pub(crate) updates: Arc<Updates>,
 }
 
 /// The box's link to its centre.

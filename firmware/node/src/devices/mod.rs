@@ -80,6 +80,8 @@ pub(crate) struct Door {
     pub(crate) weak_cards: WeakCards,
     /// Whether there is a pad, as the board says or as a first key has shown.
     pub(crate) pad: AtomicBool,
+    /// Whether somebody is at a login.
+    pub(crate) busy: AtomicBool,
     /// Parts that are not as they should be.
     pub(crate) faults: Faults,
     pub(crate) news: News,
@@ -114,7 +116,9 @@ impl Door {
                 return;
             }
             let handled = AssertUnwindSafe(self.handle(&mut at, came)).catch_unwind();
-            let turn = handled.await.unwrap_or_else(|_| {
+            let turn = handled.await;
+            self.busy.store(at.standing.is_some(), Ordering::Relaxed);
+            let turn = turn.unwrap_or_else(|_| {
                 // A bug must cost one tap and not the reader.
                 log::error!("handling a reader's event met a bug");
                 Some(self.panel.show(PanelSignal::PrinterError, None).turn)
@@ -242,6 +246,13 @@ impl Door {
             }
             _ => None,
         }
+    }
+
+    /// Whether somebody is at a login, or still reads what came of one.
+    pub(crate) fn is_busy(&self) -> bool {
+        let shows = self.panel.shown().signal;
+        let rests = shows == PanelSignal::Idle || shows == self.faults.resting();
+        self.busy.load(Ordering::Relaxed) || !(rests || shows == PanelSignal::PrinterError)
     }
 
     fn has_pad(&self) -> bool {

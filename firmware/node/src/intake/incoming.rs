@@ -24,6 +24,11 @@ impl Incoming {
         self.jobs().len() < WAITING_MAX
     }
 
+    /// Whether no created job waits for its document.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.jobs().is_empty()
+    }
+
     pub(crate) fn created(&self, job: JobNumber, now: Duration) {
         self.jobs().insert(job, now);
     }

@@ -5,6 +5,7 @@
 mod actions;
 mod decisions;
 mod fingers;
+mod updates;
 mod views;
 
 use std::sync::Arc;
@@ -103,6 +104,23 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Answer {
         (&Method::POST, ["v1", "tap"]) => actions::tap(node, &read(node, request).await?).await,
         (&Method::POST, ["v1", "sim"]) => actions::simulate(node, &read(node, request).await?),
         (&Method::POST, ["v1", "centre", "leave"]) => actions::leave(node).await,
+        (&Method::GET, ["v1", "update"]) => updates::status(node),
+        (&Method::POST, ["v1", "update"]) => {
+            updates::begin(node, &read(node, request).await?).await
+        }
+        (&Method::POST, ["v1", "update", "cancel"]) => updates::cancel(node).await,
+        (&Method::POST, ["v1", "update", upload, "at", offset]) => {
+            updates::piece(node, upload, offset, read(node, request).await?).await
+        }
+        (&Method::POST, ["v1", "update", upload, "end"]) => {
+            updates::end(node, upload, &read(node, request).await?).await
+        }
+        (&Method::POST, ["v1", "reboot"]) => {
+            updates::reboot(node, &read(node, request).await?).await
+        }
+        (&Method::POST, ["v1", "factory-reset"]) => {
+            updates::factory_reset(node, &read(node, request).await?).await
+        }
         (&Method::GET, ["v1", "device-keys"]) => json(&node.device_keys.facts()),
         (&Method::POST, ["v1", "device-keys", "import"]) => {
             actions::import_keys(node, read(node, request).await?).await

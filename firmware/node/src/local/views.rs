@@ -25,6 +25,7 @@ pub(super) fn status(node: &Node) -> Answer {
     let (users, cards) = people(node);
     json(&Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        name: node.config.announce.name.clone(),
         modes: node.modes(),
         panel: shown.signal.keyword().to_owned(),
         panel_text: shown.text,

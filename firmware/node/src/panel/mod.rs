@@ -24,7 +24,22 @@ pub(crate) struct Panel {
     lights: ShowLights,
     shown: Mutex<Shown>,
     /// Said beside the sentence of an idle panel.
-    notice: Mutex<Option<String>>,
+    notices: Mutex<Notices>,
+}
+
+/// What the box has to say to whoever looks after it.
+#[derive(Default)]
+struct Notices {
+    code: Option<String>,
+    update: Option<&'static str>,
+}
+
+impl Notices {
+    fn words(&self) -> Option<String> {
+        let code = self.code.as_deref().into_iter();
+        let words: Vec<_> = code.chain(self.update).collect();
+        (!words.is_empty()).then(|| words.join(" "))
+    }
 }
 
 /// What is shown now.
@@ -49,7 +64,7 @@ impl Panel {
             language,
             lights,
             shown: Mutex::new(shown),
-            notice: Mutex::default(),
+            notices: Mutex::default(),
         }
     }
 
@@ -58,7 +73,7 @@ impl Panel {
     pub(crate) fn show(&self, signal: PanelSignal, more: Option<&str>) -> Shown {
         let mut text = words::sentence(self.language, signal).to_owned();
         let notice = match signal {
-            PanelSignal::Idle => self.notice_lock().clone(),
+            PanelSignal::Idle => self.notices_lock().words(),
             _ => None,
         };
         for more in more.iter().copied().chain(notice.as_deref()) {
@@ -70,13 +85,23 @@ impl Panel {
 
     /// The code by which the box is enrolled is shown while the panel is idle; `None`: no more.
     pub(crate) fn notice(&self, code: Option<&str>) {
-        let notice = code.map(|code| words::code(self.language, code));
+        let code = code.map(|code| words::code(self.language, code));
+        self.change_notices(|notices| notices.code = code);
+    }
+
+    /// What an update has to say is shown while the panel is idle; `None`: no more.
+    pub(crate) fn notice_update(&self, words: Option<&'static str>) {
+        self.change_notices(|notices| notices.update = words);
+    }
+
+    fn change_notices(&self, change: impl FnOnce(&mut Notices)) {
         {
-            let mut now = self.notice_lock();
-            if *now == notice {
+            let mut now = self.notices_lock();
+            let before = now.words();
+            change(&mut now);
+            if now.words() == before {
                 return;
             }
-            *now = notice;
         }
         let shown = self.shown();
         if shown.signal == PanelSignal::Idle {
@@ -147,6 +172,16 @@ impl Panel {
         words::journal(self.language)
     }
 
+    /// That the box starts anew for an update, in the panel's language.
+    pub(crate) fn restart_words(&self) -> &'static str {
+        words::restart(self.language)
+    }
+
+    /// That an update was undone, in the panel's language.
+    pub(crate) fn fell_back_words(&self) -> &'static str {
+        words::fell_back(self.language)
+    }
+
     /// A question of a login, with a dot for each digit that was typed, in the panel's language.
     pub(crate) fn question_words(
         &self,
@@ -197,8 +232,8 @@ impl Panel {
         login::denied(self.language, method, reason)
     }
 
-    fn notice_lock(&self) -> MutexGuard<'_, Option<String>> {
-        self.notice.lock().unwrap_or_else(PoisonError::into_inner)
+    fn notices_lock(&self) -> MutexGuard<'_, Notices> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Shown> {
@@ -221,8 +256,13 @@ mod tests {
         assert_eq!(panel.shown().signal, PanelSignal::Accepted);
         panel.rest(accepted.turn, PanelSignal::Idle);
         assert!(panel.shown().text.contains("LMNP-QRST"));
+        panel.notice_update(Some(panel.fell_back_words()));
+        let both = panel.shown().text;
+        assert!(both.contains("LMNP") && both.contains("undone"), "{both}");
         panel.notice(None);
         assert!(!panel.shown().text.contains("LMNP"));
+        panel.notice_update(None);
+        assert!(!panel.shown().text.contains("undone"));
     }
 
     #[test]

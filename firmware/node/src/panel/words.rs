@@ -59,6 +59,24 @@ pub(super) fn code(language: Language, code: &str) -> String {
     }
 }
 
+/// The box is away for a moment.
+pub(super) fn restart(language: Language) -> &'static str {
+    pick(
+        language,
+        "The box is being updated and will be back in a few minutes. Your jobs are kept.",
+        "设备正在更新，几分钟后恢复使用，文件已保留。",
+    )
+}
+
+/// For the administrator: the box runs the release of before.
+pub(super) fn fell_back(language: Language) -> &'static str {
+    pick(
+        language,
+        "For the administrator: the last update did not work and was undone.",
+        "管理员：上次更新失败，设备已自动恢复到原版本。",
+    )
+}
+
 /// Nothing is released without its record.
 pub(super) fn journal(language: Language) -> &'static str {
     pick(

@@ -54,6 +54,11 @@ impl Web {
         self.phones.show(self.node.clock.now())
     }
 
+    /// Whether anybody is logged in.
+    pub(crate) fn somebody_is_in(&self) -> bool {
+        self.sessions.any(self.node.clock.now().elapsed)
+    }
+
     /// Somebody logged in a while ago: what they may is what they may now, and who would not be let
     /// in any more is logged out.
     fn look_again(&self, visit: &mut Visit) {

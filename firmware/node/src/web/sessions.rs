@@ -201,6 +201,11 @@ impl Sessions {
         }
     }
 
+    /// Whether anybody is logged in.
+    pub(super) fn any(&self, now: Duration) -> bool {
+        self.lock().values().any(|session| session.lives(now))
+    }
+
     /// Ends a session.
     pub(super) fn close(&self, cookie: &Cookie) {
         self.lock().remove(&cookie.place());
@@ -295,8 +300,8 @@ mod tests {
         let sessions = Sessions::new().unwrap();
         let none = sessions.cookie().unwrap();
         let idle = sessions.open(login(1), None, &none, at(0)).unwrap();
-        assert!(sessions.find(&idle, at(299), false).is_some());
-        assert!(sessions.find(&idle, at(300), true).is_none());
+        assert!(sessions.find(&idle, at(299), false).is_some() && sessions.any(at(299)));
+        assert!(sessions.find(&idle, at(300), true).is_none() && !sessions.any(at(300)));
         let busy = sessions.open(login(1), None, &none, at(0)).unwrap();
         for minute in 1..30 {
             let person = sessions.find(&busy, at(minute * 60), true).unwrap();

@@ -24,8 +24,10 @@ use smol::{Task, Timer};
 use uuid::Uuid;
 
 use super::{Centre, Parts};
-use crate::config::Language;
+use crate::config::{Language, UpdateConfig};
+use crate::installed::Installed;
 use crate::panel::Panel;
+use crate::update::Updates;
 use scripted::{NOW_MS, Scripted, executor};
 
 /// Longer than any wait that a test holds.
@@ -135,7 +137,14 @@ fn open(disk: &SimDisk, index: &std::path::Path, clock: &Arc<ManualClock>, url: 
     let directory = Directory::open(Arc::clone(&disk), Arc::clone(&keys), &database).unwrap();
     let people = Residents::new(Arc::new(directory), Arc::clone(&cache));
     let tries = Tries::open(&database, clock.now()).unwrap();
+    // Off until a test makes the folder.
+    let updates = UpdateConfig {
+        folder: index.join("update"),
+        orders: index.join("orders"),
+        window: None,
+    };
     Centre::open(Parts {
+        updates: Updates::open(&updates, None, Installed::read(), Arc::clone(&clock)),
         url: Some(url.to_owned()),
         name: "Box".to_owned(),
         clock,

@@ -119,6 +119,7 @@ impl Hall {
             outcomes: Outcomes::default(),
             weak_cards: WeakCards::Accept,
             pad: AtomicBool::new(true),
+            busy: AtomicBool::default(),
             faults: Faults::of(&board),
             news: smol::channel::bounded(NEWS),
         };

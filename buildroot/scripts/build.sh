@@ -75,7 +75,7 @@ find_keys() {
     PLATEN_KEYRING=$KEYS/ca.pem
     echo "build.sh: signed with keys for development: such a box takes no released bundle, and the other way round" >&2
   fi
-  export PLATEN_KEYRING
+  export KEYRING=$PLATEN_KEYRING
 }
 
 br() { make --no-print-directory -C "$buildroot" O="$build" BR2_EXTERNAL="$external" "$@"; }

@@ -11,13 +11,12 @@ for file in "$@"; do
   [ -r "$file" ] || { echo "check-kconfig.sh: $file can't be read" >&2; exit 2; }
 done
 
-# The first file is the result, by ARGIND's portable twin: the count of files begun.
 awk '
-  FNR == 1 { files++ }
+  BEGIN { result = ARGV[1] }
   /^# [A-Za-z0-9_]+ is not set$/ { note($2, "n") }
   /^[A-Za-z0-9_]+=/ { name = $0; sub(/=.*/, "", name); value = $0; sub(/^[^=]*=/, "", value); note(name, value) }
   function note(name, value) {
-    if (files == 1) { got[name] = value; return }
+    if (FILENAME == result) { got[name] = value; return }
     if (!(name in want)) order[++count] = name
     want[name] = value
     from[name] = FILENAME

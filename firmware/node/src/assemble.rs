@@ -76,7 +76,7 @@ pub(crate) fn assemble(
     let board = Board::read(&config.board)?;
     // A mistake in the files is found before anything is touched.
     let ports: Vec<_> = config.printers.iter().map(port).collect::<Result<_, _>>()?;
-    let installed = Installed::read();
+    let installed = Installed::read(&config.update.release);
     let state = open_state(&config, &board, &clock, &installed.version)?;
     let lamps = ReaderLamps::default();
     let panel = Arc::new(Panel::new(
@@ -99,6 +99,7 @@ pub(crate) fn assemble(
         Arc::clone(&state.judge),
         Arc::clone(&counter),
     ));
+    centre.watch_printers(Arc::clone(&releases));
     release::resume_push_jobs(&state.spool, &releases)?;
     let (events, incoming) = smol::channel::bounded(EVENTS);
     let devices = Owned::start(&Parts {

@@ -217,6 +217,8 @@ pub(crate) struct UpdateConfig {
     pub(crate) folder: PathBuf,
     /// Folder of orders to the side that installs.
     pub(crate) orders: PathBuf,
+    /// What the image says of itself: `NAME=value` lines.
+    pub(crate) release: PathBuf,
     /// Times of day at which the box may start anew for an update, such as `02:00-05:00`; without it
     /// at any time at which nobody uses it.
     pub(crate) window: Option<String>,
@@ -227,6 +229,7 @@ impl Default for UpdateConfig {
         Self {
             folder: "/data/update".into(),
             orders: "/run/platen/orders".into(),
+            release: "/etc/platen-release".into(),
             window: None,
         }
     }

@@ -3,9 +3,8 @@
 //! slot that the boot loader chose.
 
 use std::fs;
+use std::path::Path;
 
-/// `NAME=value` lines of the image.
-const RELEASE_FILE: &str = "/etc/platen-release";
 const COMMAND_LINE: &str = "/proc/cmdline";
 /// Longest value that is taken, bytes.
 const VALUE_BYTES_MAX: usize = 64;
@@ -22,10 +21,10 @@ pub(crate) struct Installed {
 }
 
 impl Installed {
-    /// As the running system says.
-    pub(crate) fn read() -> Self {
-        let text = |path| fs::read_to_string(path).unwrap_or_default();
-        Self::of(&text(RELEASE_FILE), &text(COMMAND_LINE))
+    /// As the running system says; `release` is the image's file of `NAME=value` lines.
+    pub(crate) fn read(release: &Path) -> Self {
+        let text = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+        Self::of(&text(release), &text(Path::new(COMMAND_LINE)))
     }
 
     fn of(release: &str, command_line: &str) -> Self {

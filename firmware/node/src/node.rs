@@ -235,8 +235,7 @@ impl Node {
 
     /// Whether a job is at a printer, or in its queue.
     pub(crate) fn is_printing(&self) -> bool {
-        let mut targets = self.releases.targets().iter();
-        targets.any(|target| target.is_printing() || target.queued() > 0)
+        self.releases.is_printing()
     }
 
     /// Whether somebody is logged in, at the box or at its web page.

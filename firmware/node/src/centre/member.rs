@@ -32,8 +32,8 @@ const MEMBER_FILE: SealedFile = SealedFile {
     bytes_max: 256 << 10,
 };
 
-/// Connections to the centre: one each for pulling, pushing, renewal and three logins.
-const CONNECTIONS: usize = 6;
+/// Connections to the centre: one each for pulling, pushing, renewal, a release and three logins.
+const CONNECTIONS: usize = 7;
 
 /// Why the box's part in a site can't be read, kept or used.
 #[derive(Debug, Error)]

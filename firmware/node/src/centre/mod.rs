@@ -5,12 +5,14 @@
 //! [`platen_sync::node`]'s; here are the loops, the files and the network.
 
 mod enrol;
+mod fetch;
 mod line;
 mod login;
 mod member;
 mod notices;
 mod pull;
 mod push;
+mod release;
 mod renew;
 mod spans;
 mod standing;
@@ -18,7 +20,7 @@ mod standing;
 mod tests;
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use platen_auth::{Cache, Tries};
@@ -37,12 +39,14 @@ use thiserror::Error;
 
 use crate::panel::Panel;
 use crate::people::Residents;
+use crate::release::Releases;
 use crate::update::Updates;
 use line::LineError;
 pub(crate) use login::Way;
 use member::Member;
 use member::MemberError;
 use push::Saved;
+use release::Book;
 use standing::Standing;
 
 /// How often the age of the copy is looked at; it is written every ten minutes at most.
@@ -81,9 +85,14 @@ pub(crate) struct Centre {
     /// Held while the box's part in the site, its copy of the directory or its leases change: none of
     /// it outlives the box's leaving.
     changing: Mutex<()>,
+    /// Releases of the image that the site offers.
+    book: Mutex<Book>,
+    releases: Table<Book>,
+    printers: OnceLock<Arc<Releases>>,
     push_now: Signal,
     pull_now: Signal,
     renew_now: Signal,
+    fetch_now: Signal,
     moved: Signal,
 }
 
@@ -116,6 +125,7 @@ impl Centre {
     /// [`CentreError`].
     pub(crate) fn open(parts: Parts) -> Result<Self, CentreError> {
         let saved = parts.database.table("centre")?;
+        let releases = parts.database.table("releases")?;
         let member = Member::read(&*parts.disk, &parts.keys)?;
         let centre = Self {
             node: NodeId(parts.keys.box_uuid()),
@@ -125,12 +135,17 @@ impl Centre {
             saved,
             centre_keys: AtomicU32::new(0),
             changing: Mutex::default(),
+            book: Mutex::default(),
+            releases,
+            printers: OnceLock::new(),
             push_now: Signal::default(),
             pull_now: Signal::default(),
             renew_now: Signal::default(),
+            fetch_now: Signal::default(),
             moved: Signal::default(),
             parts,
         };
+        centre.read_book();
         match member {
             Some(member) => centre.take_up(centre.with_spans(member)?),
             None => centre.forget_site()?,
@@ -356,6 +371,7 @@ impl Centre {
         self.parts.people.become_members(false);
         self.centre_keys.store(0, Ordering::Relaxed);
         self.saved.clear()?;
+        self.forget_releases()?;
         self.standing.forget(now);
         if self.parts.url.is_some() {
             self.standing.become_state(CentreState::Offline, now);
@@ -366,7 +382,19 @@ impl Centre {
     /// Everything between a box of a site and its centre; never ends.
     async fn talk(self: &Arc<Self>) {
         let both = smol::future::zip(self.pull_forever(), self.push_forever());
-        smol::future::zip(both, self.renew_forever()).await;
+        let three = smol::future::zip(both, self.renew_forever());
+        smol::future::zip(three, self.fetch_forever()).await;
+    }
+
+    /// From now on it knows when the box prints: bundles of releases stand still then.
+    pub(crate) fn watch_printers(&self, releases: Arc<Releases>) {
+        // The first ones stay: there are no others.
+        let _ = self.printers.set(releases);
+    }
+
+    fn is_printing(&self) -> bool {
+        let printers = self.printers.get();
+        printers.is_some_and(|releases| releases.is_printing())
     }
 
     /// The centre served a question.

@@ -100,11 +100,14 @@ impl Centre {
             self.fetch_keys(&joined, page.keys).await?;
         }
         self.centre_keys.store(page.keys, Ordering::Relaxed);
-        let more = page.to < page.latest;
+        let (more, generation) = (page.to < page.latest, page.generation);
         let applied = self.apply(page).await?;
         self.standing.clear(Alert::RolledBack);
         self.take_leases(answer.leases).await?;
         self.take_locks(answer.locks).await;
+        if let Some(offers) = answer.offers {
+            self.take_offers(&joined, generation, offers).await;
+        }
         if answer.hurry || applied.took_over {
             self.push_now.set();
         }
@@ -127,7 +130,7 @@ impl Centre {
             after: position.revision,
             wait_ms,
             leases_upto: self.parts.purse.taken_upto(),
-            offers: 0,
+            offers: self.offers_revision(position.generation),
         };
         (pull, wait_ms)
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use platen_ledger::{Ledger, LedgerError};
-use platen_model::{Chain, Entry, JobNumber, SiteId, Stamp};
+use platen_model::{Chain, Entry, JobNumber, Running, SiteId, Stamp};
 use platen_sync::limits::ENTRIES_MAX;
 use platen_sync::message::{
     Hash, JobNotice, LeaseWant, Link, Push, PushAnswer, SentEntry, Verdict, path,
@@ -63,6 +63,8 @@ struct Pusher {
     saved: Saved,
     wanted: Vec<LeaseWant>,
     wanted_at: Duration,
+    /// What the centre was told that runs here.
+    told: Option<Running>,
     /// Nothing was pushed since the start or since the link was down.
     greet: bool,
 }
@@ -165,6 +167,7 @@ impl Centre {
             saved,
             wanted: Vec::new(),
             wanted_at: Duration::ZERO,
+            told: None,
             greet: true,
         })
     }
@@ -231,8 +234,11 @@ impl Centre {
         let jobs = self.notices(pusher, now.unix_ms);
         let generation = self.settle_generation(pusher);
         let wants = wants(self, pusher, now.elapsed);
+        let running = Some(self.running());
+        let running =
+            running.filter(|running| pusher.greet || pusher.told.as_ref() != Some(running));
         let quiet = entries.is_empty() && jobs.is_empty() && wants.is_empty();
-        if quiet && !pusher.greet && !pusher.outbox.is_searching() {
+        if quiet && running.is_none() && !pusher.greet && !pusher.outbox.is_searching() {
             return Ok(None);
         }
         let cargo = Cargo {
@@ -242,7 +248,7 @@ impl Centre {
             jobs,
             wants,
             leases_upto: self.parts.purse.taken_upto(),
-            running: None,
+            running,
             generation,
         };
         let (push, sent) = pusher.outbox.push(after, cargo);
@@ -275,6 +281,9 @@ impl Centre {
     /// What the centre's word means for what goes next. Blocks.
     fn hear(&self, pusher: &mut Pusher, way: &Way, verdict: &Verdict) -> Try {
         pusher.greet = false;
+        if way.push.running.is_some() {
+            pusher.told.clone_from(&way.push.running);
+        }
         let ledger = Arc::clone(&self.parts.ledger);
         let own = |sequence| {
             let found = way.links.iter().find(|link| link.sequence == sequence);

@@ -184,6 +184,12 @@ impl Releases {
         &self.targets
     }
 
+    /// Whether a job is at a printer, or in its queue.
+    pub(crate) fn is_printing(&self) -> bool {
+        let mut targets = self.targets.iter();
+        targets.any(|target| target.is_printing() || target.queued() > 0)
+    }
+
     /// Releases what waits for `identity`, in order of arrival.
     pub(crate) async fn tap(
         &self,

@@ -40,6 +40,7 @@ impl Bench {
         let config = UpdateConfig {
             folder: folder.path().join("update"),
             orders: folder.path().join("orders"),
+            release: folder.path().join("release"),
             window: None,
         };
         let time = Arc::clone(&clock) as Arc<dyn Clock>;

@@ -141,10 +141,12 @@ fn open(disk: &SimDisk, index: &std::path::Path, clock: &Arc<ManualClock>, url: 
     let updates = UpdateConfig {
         folder: index.join("update"),
         orders: index.join("orders"),
+        release: index.join("release"),
         window: None,
     };
+    let installed = Installed::read(&updates.release);
     Centre::open(Parts {
-        updates: Updates::open(&updates, None, Installed::read(), Arc::clone(&clock)),
+        updates: Updates::open(&updates, None, installed, Arc::clone(&clock)),
         url: Some(url.to_owned()),
         name: "Box".to_owned(),
         clock,

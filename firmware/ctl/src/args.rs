@@ -10,6 +10,7 @@ use lexopt::{Error, Parser, ValueExt};
 
 use crate::central::CentralCall;
 use crate::health::HealthWish;
+use crate::update::UpdateWish;
 
 pub(crate) const HELP: &str = "\
 platenctl: look after a Platen box
@@ -19,6 +20,11 @@ usage: platenctl [--json] [--socket PATH] COMMAND
   status                  what the box, its printers and its readers are doing
   health                  whether daemon, disk, parts and printers are well; with [--wait SECONDS],
                           [--expect ITEM]...: exit 0 once those (else daemon and disk) are well
+  update FILE             install a release of the box's image and restart when nobody needs the box;
+                          [--now] at once, [--allow-older] also an older one
+  update --status         how far an update is; --cancel: take it back, or forget how the last one ended
+  reboot [--now]          start the box anew; --now: also while a job is at a printer
+  reset --factory [--yes] erase everything on the box, once its name is typed; --yes: without asking
   jobs [--all]            jobs that wait or print; --all shows ended ones too
   cancel NUMBER...        delete jobs
   tap UID                 hold a simulated card to the simulated reader (board 'sim')
@@ -63,6 +69,9 @@ pub(crate) enum Command {
     Help,
     Version,
     Status,
+    Update(UpdateWish),
+    Reboot { now: bool },
+    FactoryReset { yes: bool },
     Health(HealthWish),
     Jobs { all: bool },
     Cancel { numbers: Vec<u32> },
@@ -94,25 +103,63 @@ pub(crate) struct Question {
     pub(crate) printer: Option<String>,
 }
 
+/// Options that stand alone, and those with a value.
+const FLAGS: [&str; 7] = [
+    "all",
+    "allow-older",
+    "cancel",
+    "factory",
+    "now",
+    "status",
+    "yes",
+];
+const VALUES: [&str; 4] = ["expect", "printer", "user", "wait"];
+
+/// Options as they were given; each command takes its own.
+#[derive(Default)]
+struct Options(Vec<(&'static str, String)>);
+
+impl Options {
+    fn flag(&mut self, name: &str) -> bool {
+        !self.values(name).is_empty()
+    }
+
+    fn value(&mut self, name: &str) -> Option<String> {
+        self.values(name).pop()
+    }
+
+    fn values(&mut self, name: &str) -> Vec<String> {
+        let (own, others) = std::mem::take(&mut self.0)
+            .into_iter()
+            .partition(|(given, _)| *given == name);
+        self.0 = others;
+        let own: Vec<(_, String)> = own;
+        own.into_iter().map(|(_, value)| value).collect()
+    }
+}
+
 impl Call {
     pub(crate) fn parse(mut parser: Parser) -> Result<Self, Error> {
         let mut json = false;
-        let mut all = false;
-        let (mut user, mut printer) = (None, None);
-        let mut health = HealthWish::default();
+        let mut options = Options::default();
         let mut socket = std::env::var_os("PLATEN_SOCKET").map(PathBuf::from);
         let mut words: Vec<OsString> = Vec::new();
         while let Some(arg) = parser.next()? {
             match arg {
                 Long("json") => json = true,
-                Long("all") => all = true,
-                Long("user") => user = Some(parser.value()?.string()?),
-                Long("printer") => printer = Some(parser.value()?.string()?),
-                Long("wait") => health.wait = Duration::from_secs(parser.value()?.parse()?),
-                Long("expect") => health.expect.push(parser.value()?.string()?),
                 Long("socket") => socket = Some(parser.value()?.into()),
                 Short('h') | Long("help") => words.insert(0, "help".into()),
                 Short('V') | Long("version") => words.insert(0, "version".into()),
+                Long(name) => {
+                    let known = |names: &[&'static str]| names.iter().copied().find(|n| *n == name);
+                    match (known(&FLAGS), known(&VALUES)) {
+                        (Some(flag), _) => options.0.push((flag, String::new())),
+                        (None, Some(option)) => {
+                            options.0.push((option, parser.value()?.string()?));
+                        }
+                        (None, None) => return Err(arg.unexpected()),
+                    }
+                }
                 Value(word) if words.is_empty() && word == "central" => {
                     let central = CentralCall::parse(&mut parser, json)?;
                     let (socket, command) = (PathBuf::new(), Command::Central(central));
@@ -127,36 +174,40 @@ impl Call {
             }
         }
         let socket = socket.unwrap_or_else(|| "/run/platen/node.sock".into());
-        let mut command = command(words, all)?;
-        match &mut command {
-            Command::Explain(question) => (question.user, question.printer) = (user, printer),
-            Command::Help | Command::Version => {}
-            Command::Health(wish) => *wish = std::mem::take(&mut health),
-            _ if user.is_some() || printer.is_some() => {
-                return Err("--user and --printer are for 'policy explain'".into());
-            }
-            _ => {}
+        let command = command(words, &mut options)?;
+        match (&command, options.0.first()) {
+            (Command::Help | Command::Version, _) | (_, None) => Ok(Self {
+                json,
+                socket,
+                command,
+            }),
+            (_, Some((option, _))) => Err(format!("--{option} is not for this command").into()),
         }
-        if !health.wait.is_zero() || !health.expect.is_empty() {
-            return Err("--wait and --expect are for 'health'".into());
-        }
-        Ok(Self {
-            json,
-            socket,
-            command,
-        })
     }
 }
 
-fn command(words: Vec<OsString>, all: bool) -> Result<Command, Error> {
+fn command(words: Vec<OsString>, options: &mut Options) -> Result<Command, Error> {
     let mut words = words.into_iter();
     let first = words.next().ok_or("say what to do")?.string()?;
     let command = match first.as_str() {
         "help" => return Ok(Command::Help),
         "version" => return Ok(Command::Version),
         "status" => Command::Status,
-        "health" => Command::Health(HealthWish::default()),
-        "jobs" => Command::Jobs { all },
+        "health" => Command::Health(HealthWish {
+            wait: seconds(options.value("wait"))?,
+            expect: options.values("expect"),
+        }),
+        "update" => Command::Update(update(words.next().map(PathBuf::from), options)?),
+        "reboot" => Command::Reboot {
+            now: options.flag("now"),
+        },
+        "reset" if options.flag("factory") => Command::FactoryReset {
+            yes: options.flag("yes"),
+        },
+        "reset" => return Err("reset: only 'reset --factory' is known".into()),
+        "jobs" => Command::Jobs {
+            all: options.flag("all"),
+        },
         "phone" => Command::Phone,
         "enrol" => Command::Enrol,
         "leave" => Command::Leave,
@@ -185,8 +236,8 @@ fn command(words: Vec<OsString>, all: bool) -> Result<Command, Error> {
                     .next()
                     .ok_or("policy explain needs a job number")?
                     .parse()?,
-                user: None,
-                printer: None,
+                user: options.value("user"),
+                printer: options.value("printer"),
             }),
             _ => return Err("policy: only 'policy explain JOB' is known".into()),
         },
@@ -240,6 +291,29 @@ fn command(words: Vec<OsString>, all: bool) -> Result<Command, Error> {
         None => Ok(command),
         Some(extra) => Err(format!("'{}' is one word too many", extra.display()).into()),
     }
+}
+
+fn update(file: Option<PathBuf>, options: &mut Options) -> Result<UpdateWish, Error> {
+    let (status, cancel) = (options.flag("status"), options.flag("cancel"));
+    match (file, status, cancel) {
+        (Some(file), false, false) => Ok(UpdateWish::Install {
+            file,
+            now: options.flag("now"),
+            allow_older: options.flag("allow-older"),
+        }),
+        (None, true, false) => Ok(UpdateWish::Status),
+        (None, false, true) => Ok(UpdateWish::Cancel),
+        _ => Err("update: 'update FILE', 'update --status' and 'update --cancel' are known".into()),
+    }
+}
+
+fn seconds(value: Option<String>) -> Result<Duration, Error> {
+    let Some(value) = value else {
+        return Ok(Duration::ZERO);
+    };
+    let seconds = value.parse();
+    let seconds = seconds.map_err(|_| format!("'{value}' is no number of seconds"))?;
+    Ok(Duration::from_secs(seconds))
 }
 
 fn numbers(words: &mut impl Iterator<Item = OsString>) -> Result<Vec<u32>, Error> {
@@ -331,6 +405,39 @@ mod tests {
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn an_update_is_a_file_or_a_question() {
+        let wish = |line: &str| match parse(line).map(|call| call.command) {
+            Ok(Command::Update(wish)) => Some(wish),
+            _ => None,
+        };
+        let install = UpdateWish::Install {
+            file: "a.raucb".into(),
+            now: true,
+            allow_older: false,
+        };
+        assert_eq!(wish("update --now a.raucb"), Some(install));
+        assert_eq!(wish("update --status"), Some(UpdateWish::Status));
+        assert_eq!(wish("update --cancel"), Some(UpdateWish::Cancel));
+        for line in [
+            "update",
+            "update a b",
+            "update a --status",
+            "update --status --cancel",
+            "update --status --now",
+            "reset",
+            "reset --yes",
+            "reset all --factory",
+            "reboot --yes",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+        let reset = parse("reset --factory --yes").unwrap().command;
+        assert!(matches!(reset, Command::FactoryReset { yes: true }));
+        let reboot = parse("reboot").unwrap().command;
+        assert!(matches!(reboot, Command::Reboot { now: false }));
     }
 
     #[test]

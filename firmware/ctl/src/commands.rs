@@ -38,6 +38,8 @@ pub(crate) enum CommandError {
         program: &'static str,
         source: std::io::Error,
     },
+    #[error("the installation did not say how it ended; 'platenctl update --status' may know")]
+    Unended,
     #[error("the parts were not tried: {0}")]
     Board(String),
     #[error(
@@ -113,6 +115,9 @@ pub(crate) fn run(command: &Command, call: &Call) -> Outcome {
             | Command::Help
             | Command::Version
             | Command::Health(_)
+            | Command::Update(_)
+            | Command::Reboot { .. }
+            | Command::FactoryReset { .. }
             | Command::Count { .. }
             | Command::CheckBoard { .. } => Ok(Done::Well),
         }

@@ -12,6 +12,7 @@ mod commands;
 mod count;
 mod health;
 mod show;
+mod update;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,9 @@ fn main() -> ExitCode {
         Command::Central(call) => return central(call),
         Command::Count { files } => Ok(count::run(files, call.json)),
         Command::Health(wish) => health::run(wish, &call),
+        Command::Update(wish) => update::run(wish, &call),
+        Command::Reboot { now } => update::reboot(*now, &call),
+        Command::FactoryReset { yes } => update::factory_reset(*yes, &call),
         Command::CheckBoard { file } => board::check(file.as_deref(), &call),
         command => commands::run(command, &call),
     };

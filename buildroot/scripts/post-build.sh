@@ -57,6 +57,8 @@ write_rauc() {
 make_folders() {
   (cd "$target" && install -d boot/firmware data dev etc/platen proc root run sys tmp var)
   chmod 700 "$target/root"
+  # systemd looks for it before /var is mounted over it.
+  ln -sfn ../run "$target/var/run"
   # The administrator's files; packages bring an empty folder here, which a link in the overlay could not replace.
   rm -rf "$target/etc/systemd/network"
   ln -s /data/etc/network "$target/etc/systemd/network"

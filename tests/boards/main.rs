@@ -9,6 +9,7 @@ use std::process::Command;
 
 use platen_hal_linux::board::Board;
 
+mod grub;
 mod pictures;
 mod xml;
 

@@ -22,6 +22,7 @@ mod start;
 mod sync;
 mod sync_site;
 mod trouble;
+mod update;
 mod web;
 mod web_office;
 mod web_safe;

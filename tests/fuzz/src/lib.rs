@@ -35,6 +35,7 @@ mod sealed_job;
 mod sensor_calls;
 mod snmp;
 mod sync_message;
+mod update_record;
 mod users_csv;
 mod web_form;
 mod wedge_keys;
@@ -65,6 +66,7 @@ pub use rule_text::rule_text;
 pub use sealed_job::sealed_job;
 pub use snmp::snmp_message;
 pub use sync_message::sync_message;
+pub use update_record::update_record;
 pub use users_csv::users_csv;
 pub use web_form::web_form;
 pub use wedge_keys::wedge_keys;
@@ -118,6 +120,11 @@ pub const TARGETS: &[Target] = &[
     ("snmp_message", snmp_message, &["fuzz/corpus/snmp_message"]),
     ("typed_secret", typed_secret, &["fuzz/corpus/typed_secret"]),
     ("sync_message", sync_message, &["fuzz/corpus/sync_message"]),
+    (
+        "update_record",
+        update_record,
+        &["fuzz/corpus/update_record"],
+    ),
     ("users_csv", users_csv, &["fuzz/corpus/users_csv"]),
     ("web_form", web_form, &["fuzz/corpus/web_form"]),
     ("wedge_keys", wedge_keys, &["fuzz/corpus/wedge_keys"]),

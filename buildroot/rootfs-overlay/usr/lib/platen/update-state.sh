@@ -42,7 +42,7 @@ word() {
 # items FILE: the names in the list "expect", one a line. Fails if it is no such list.
 items() {
   list=$(tr -d '\n' < "$1" | sed -n 's/.*"expect" *: *\[\([^]]*\)\].*/\1/p')
-  item='"[A-Za-z0-9 ._:/-]{1,64}"'
+  item='"[A-Za-z0-9 ._:/_-]{1,80}"'
   printf '%s\n' "$list" | grep -Eqx " *($item( *, *$item)*)? *" || return 1
   [ "$(printf '%s\n' "$list" | tr ',' '\n' | wc -l)" -le "$ITEMS_MAX" ] || return 1
   printf '%s\n' "$list" | tr ',' '\n' | sed -n 's/^ *"\(.*\)" *$/\1/p'

@@ -17,6 +17,7 @@ mod main_job;
 mod parts;
 mod printers;
 mod quota;
+mod rollout;
 mod secrets;
 mod start;
 mod sync;

@@ -153,7 +153,8 @@ impl Centre {
         }
     }
 
-    /// Pauses a release, unless it goes on whatever happens or was offered anew since.
+    /// Pauses a release, unless it goes on whatever happens or was offered anew since. An installation
+    /// that was cut off says nothing of the release: the box tries again.
     async fn stop(
         &self,
         tx: &mut Tx,
@@ -161,7 +162,9 @@ impl Centre {
         failure: &Failure,
     ) -> Result<(), CentreError> {
         let is_this = failure.running.turn >= kept.turn;
-        if kept.state != ReleaseState::Offered || !kept.pause_on_failure || !is_this {
+        let blames = failure.running.phase != UpdatePhase::Failed;
+        let offered = kept.state == ReleaseState::Offered;
+        if !(offered && kept.pause_on_failure && is_this && blames) {
             return Ok(());
         }
         kept.state = ReleaseState::Paused;

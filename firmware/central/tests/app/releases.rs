@@ -369,14 +369,21 @@ async fn a_box_that_falls_back_raises_an_alert_and_stops_the_release_once(site: 
     let node = site.centre.node(own.node).await.unwrap();
     assert_eq!(node.running, None);
     say(&site, &own, runs(UpdatePhase::Installing, Some(id))).await;
-    assert_eq!(kept(&site, id).await.state, ReleaseState::Offered);
+    let cut = site.member(3).await;
+    say(&site, &cut, runs(UpdatePhase::Failed, Some(id))).await;
+    assert_eq!(
+        kept(&site, id).await.state,
+        ReleaseState::Offered,
+        "a power cut is not its fault"
+    );
+    assert_eq!(alerts(&site).await, ["update-failed"]);
     let mut fell = runs(UpdatePhase::FellBack, Some(id));
     fell.reason = "the reader did not answer".into();
     say(&site, &own, fell.clone()).await;
     let stopped = kept(&site, id).await;
     assert_eq!(stopped.state, ReleaseState::Paused);
     assert_eq!(stopped.paused_for, fell.reason);
-    assert_eq!(alerts(&site).await, ["update-fell-back"]);
+    assert_eq!(alerts(&site).await, ["update-fell-back", "update-failed"]);
     assert_eq!(
         site.centre.node(own.node).await.unwrap().running,
         Some(fell.clone())
@@ -385,7 +392,7 @@ async fn a_box_that_falls_back_raises_an_alert_and_stops_the_release_once(site: 
     site.centre.resume_release(&ADMIN, id).await.unwrap();
     say(&site, &own, fell.clone()).await;
     assert_eq!(kept(&site, id).await.state, ReleaseState::Offered);
-    assert_eq!(alerts(&site).await.len(), 1);
+    assert_eq!(alerts(&site).await.len(), 2);
     // A box that tells late of a turn that is over stops nothing.
     let again = OfferChange {
         again: true,

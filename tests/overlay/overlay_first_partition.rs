@@ -74,6 +74,26 @@ fn overlay_takes_settings_that_the_daemon_finds_right() {
 }
 
 #[test]
+fn overlay_takes_a_board_file_in_place_of_the_image_s_own() {
+    let bench = bench();
+    // The daemon is led to the file by settings that name it.
+    bench.stub(
+        "platend",
+        "file=$(busybox sed -n 's/^board = \"\\(.*\\)\"$/\\1/p' \"$2\"); busybox grep -q reader \"$file\" \
+         || { echo 'platend: board file, line 1: no part' >&2; exit 1; }",
+    );
+    let place = "data/etc/platen/board.toml";
+    assert!(!taken(&bench, "board.toml", place, "name = \"hall\"\n"));
+    assert_eq!(
+        bench.read("boot/firmware/platen/board.toml.why"),
+        "platend: board file, line 1: no part\r\n"
+    );
+    let own = "name = \"hall\"\n[reader]\n";
+    assert!(taken(&bench, "board.toml", place, own));
+    assert_eq!(bench.read(place), own);
+}
+
+#[test]
 fn overlay_takes_public_keys_and_nothing_else_as_keys() {
     let place = "data/ssh/authorized_keys";
     for good in [

@@ -29,6 +29,7 @@ mod pdf_count;
 mod pjl;
 mod pn532_link;
 mod raster_count;
+mod release_offers;
 mod rule_text;
 mod sealed_box;
 mod sealed_job;
@@ -62,6 +63,7 @@ pub use pdf_count::pdf_count;
 pub use pjl::pjl_status;
 pub use pn532_link::pn532_link;
 pub use raster_count::raster_count;
+pub use release_offers::release_offers;
 pub use rule_text::rule_text;
 pub use sealed_job::sealed_job;
 pub use snmp::snmp_message;
@@ -114,6 +116,11 @@ pub const TARGETS: &[Target] = &[
     ("pjl_status", pjl_status, &["fuzz/corpus/pjl_status"]),
     ("pn532_link", pn532_link, &["fuzz/corpus/pn532_link"]),
     ("raster_count", raster_count, &["data/pdl/raster"]),
+    (
+        "release_offers",
+        release_offers,
+        &["fuzz/corpus/release_offers"],
+    ),
     ("rule_text", rule_text, &["fuzz/corpus/rule_text"]),
     ("sealed_job", sealed_job, &["fuzz/corpus/sealed_job"]),
     ("secret_hash", secret_hash, &["fuzz/corpus/secret_hash"]),

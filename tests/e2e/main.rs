@@ -11,6 +11,7 @@ mod conformance;
 mod crash;
 mod devices;
 mod disk_full;
+mod formats;
 mod hostile;
 mod identity_e2e;
 mod main_job;

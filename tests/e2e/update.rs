@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use platen_bed::BedError;
+use platen_bed::central::CentralConfig;
 use platen_bed::daemon::{Daemon, NodeConfig};
 use platen_bed::process::{Program, output, own_program};
 use platen_bed::wait;
@@ -333,23 +334,34 @@ fn the_health_of_a_box_is_an_exit_status_and_words() {
     drop(folder);
 }
 
-#[test]
-fn the_init_system_hears_of_readiness_life_and_end() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notify");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(SOON)).unwrap();
-    let config = NodeConfig::new(folder.path(), "socket://127.0.0.1:9").unwrap();
-    fs::write(config.file(), config.text()).unwrap();
-    let mut command = Command::new(own_program("platend").unwrap());
-    command.arg("--config").arg(config.file());
-    command.env("NOTIFY_SOCKET", &path);
-    command.env("WATCHDOG_USEC", "3000000");
-    let mut program = Program::start("platend", command, folder.path()).unwrap();
-    let heard_until = |wanted: &str| {
+/// An init system's ear.
+struct Ear {
+    folder: tempfile::TempDir,
+    socket: UnixDatagram,
+}
+
+impl Ear {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+        socket.set_read_timeout(Some(SOON)).unwrap();
+        Self { folder, socket }
+    }
+
+    /// Starts one of our programs so that it is heard.
+    fn start(&self, name: &str, config: &Path) -> Program {
+        let mut command = Command::new(own_program(name).unwrap());
+        command.arg("--config").arg(config);
+        command.env("NOTIFY_SOCKET", self.folder.path().join("notify"));
+        command.env("WATCHDOG_USEC", "3000000");
+        Program::start(name, command, self.folder.path()).unwrap()
+    }
+
+    /// Everything up to a message with a line that begins like this.
+    fn hear(&self, wanted: &str) -> Vec<String> {
         let (mut heard, mut buffer) = (Vec::new(), [0; 512]);
         loop {
-            let length = socket.recv(&mut buffer).unwrap();
+            let length = self.socket.recv(&mut buffer).unwrap();
             let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
             let found = message.lines().any(|line| line.starts_with(wanted));
             heard.push(message);
@@ -357,23 +369,40 @@ fn the_init_system_hears_of_readiness_life_and_end() {
                 return heard;
             }
         }
-    };
-    let start = heard_until("READY=1");
-    assert!(
-        start
-            .iter()
-            .any(|message| message.starts_with("EXTEND_TIMEOUT_USEC=")),
-        "{start:?}"
-    );
+    }
+}
+
+#[test]
+fn the_init_system_hears_of_readiness_life_and_end() {
+    let ear = Ear::new();
+    let config = NodeConfig::new(ear.folder.path(), "socket://127.0.0.1:9").unwrap();
+    fs::write(config.file(), config.text()).unwrap();
+    let mut program = ear.start("platend", &config.file());
+    let start = ear.hear("READY=1");
+    let asked = |message: &String| message.starts_with("EXTEND_TIMEOUT_USEC=");
+    assert!(start.iter().any(asked), "{start:?}");
     let ready = start.last().unwrap();
     assert!(
         ready.contains("STATUS=") && ready.contains("ipp://"),
         "{ready}"
     );
-    (0..3).for_each(|_| drop(heard_until("WATCHDOG=1")));
+    (0..3).for_each(|_| drop(ear.hear("WATCHDOG=1")));
     program.stop().unwrap();
-    heard_until("STOPPING=1");
+    ear.hear("STOPPING=1");
     // Nothing of it needs an init system.
     let daemon = Daemon::start(config).unwrap();
     daemon.stop().unwrap();
+}
+
+#[test]
+fn the_init_system_hears_of_the_central_server_as_well() {
+    let ear = Ear::new();
+    let config = CentralConfig::new(ear.folder.path()).unwrap();
+    let file = ear.folder.path().join("under-test.toml");
+    fs::write(&file, config.text()).unwrap();
+    let mut program = ear.start("platen-central", &file);
+    ear.hear("READY=1");
+    (0..3).for_each(|_| drop(ear.hear("WATCHDOG=1")));
+    program.stop().unwrap();
+    ear.hear("STOPPING=1");
 }

@@ -118,4 +118,24 @@ mod tests {
         let read: Entry = ciborium::from_reader(cbor(&confirmed).as_slice()).unwrap();
         assert_eq!(read, confirmed);
     }
+
+    /// A later program of the same version may say more of an entry.
+    #[test]
+    fn an_entry_with_a_field_of_a_later_program_is_read() {
+        let entry = Entry::Started {
+            version: "1.2.3".to_owned(),
+        };
+        let mut entries = ciborium::Value::serialized(&entry)
+            .unwrap()
+            .into_map()
+            .unwrap();
+        let (_, ciborium::Value::Map(fields)) = &mut entries[0] else {
+            panic!("an entry is a name and its fields");
+        };
+        fields.push(("slot".into(), "B".into()));
+        let mut bytes = Vec::new();
+        ciborium::into_writer(&ciborium::Value::Map(entries), &mut bytes).unwrap();
+        let read: Entry = ciborium::from_reader(bytes.as_slice()).unwrap();
+        assert_eq!(read, entry);
+    }
 }

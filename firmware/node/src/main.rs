@@ -4,9 +4,11 @@
 //! The folders are the stations of a job: `intake` (clients), `devices` (readers), `release`
 //! (printers), with `centre` (the link to the site), `panel` (what people see), `web` (the box's own
 //! page), `local` (platenctl, kiosk), `counting` and `update` (the image) beside them. `assemble` puts them together, `start`
-//! is the daemon's life, `maintenance` looks after the jobs, `alive` and `health` after the daemon itself.
+//! is the daemon's life, `maintenance` looks after the jobs, `alive` and `health` after the daemon
+//! itself, and `aside` is what is left of it where newer data can't be read.
 
 mod alive;
+mod aside;
 mod assemble;
 mod centre;
 mod config;

@@ -30,10 +30,10 @@ use crate::node::Node;
 use crate::ports::port;
 use crate::release::RecoverError;
 use crate::web::{NoRandom, Web};
-use crate::{alive, intake, local, maintenance, update, web};
+use crate::{alive, aside, intake, local, maintenance, update, web};
 
 /// Requests in flight may finish for this long after SIGTERM.
-const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// A job on its way to the printer may end within this time.
 const PRINTING_GRACE: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -129,7 +129,14 @@ pub(crate) fn run(path: &Path) -> Result<(), StartError> {
     let patience =
         Patience::ask(&notifier, "reads journal and spool").map_err(StartError::Spawn)?;
     let executor: Arc<Executor<'static>> = Arc::default();
-    let (node, events) = assemble(config, &executor)?;
+    let (node, events) = match assemble(config.clone(), &executor) {
+        Err(error) if aside::is_newer_data(&error) => {
+            drop(patience);
+            return aside::stand(&config, &error, &notifier, &mut stop);
+        }
+        assembled => assembled?,
+    };
+    drop(config);
     let tls = identity(&node.config)?;
     let clients = open_clients_door(&node, &executor, &tls)?;
     let pages = open_web_door(&node, &executor, &tls)?;

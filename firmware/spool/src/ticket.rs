@@ -197,3 +197,47 @@ pub(crate) fn damaged_path(of: &Path) -> PathBuf {
 fn path(id: JobId, kind: &str) -> PathBuf {
     Path::new(DIR).join(format!("{id}.{kind}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use ciborium::Value;
+    use platen_model::OwnerKey;
+    use platen_store::SimDisk;
+
+    use super::*;
+
+    /// A later program may say more of a job; after a step back the job is still there.
+    #[test]
+    fn a_ticket_with_a_field_of_a_later_program_is_read() {
+        let disk = SimDisk::new(3);
+        let keys = Keys::open(&disk).unwrap();
+        let id = JobId::from_parts(1, &[1; 10]);
+        let owner = Owner {
+            name: "ada".to_owned(),
+            key: OwnerKey([7; 16]),
+        };
+        let draft = Draft {
+            id,
+            name: "report".to_owned(),
+            owner,
+            format: "application/pdf".to_owned(),
+            options: JobOptions::default(),
+            target: None,
+            created_unix_ms: 5,
+            hold: false,
+        };
+        let ticket = draft.into_ticket(JobNumber(9));
+        let mut fields = Value::serialized(&ticket).unwrap().into_map().unwrap();
+        fields.push((Value::from("urgency"), Value::from(3)));
+        let mut plain = Vec::new();
+        ciborium::into_writer(&Value::Map(fields), &mut plain).unwrap();
+        let sealed = keys.values().seal(&context(id), &plain).unwrap();
+        disk.create_dir(Path::new("jobs")).unwrap();
+        let mut file = disk.create(&ticket_path(id)).unwrap();
+        std::io::Write::write_all(&mut file, &sealed).unwrap();
+        drop(file);
+        assert_eq!(Ticket::read(&disk, &keys, id).unwrap(), ticket);
+    }
+}

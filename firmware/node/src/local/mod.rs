@@ -3,6 +3,7 @@
 //! mode (0660) says who may speak; everything here may therefore act on any job.
 
 mod actions;
+pub(crate) mod aside;
 mod decisions;
 mod fingers;
 mod updates;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
+use platen_model::Clock;
 use platen_model::local::Problem;
 use platen_net::{BodyLimits, BodyReader, ReplyBody, reply};
 use platen_spool::Which;
@@ -58,13 +60,16 @@ impl Refusal {
 
 /// Answers one request.
 pub(crate) async fn handle(node: Arc<Node>, request: Request<Incoming>) -> Response<ReplyBody> {
-    route(&node, request).await.unwrap_or_else(|refusal| {
-        let problem = Problem {
-            code: refusal.code.to_owned(),
-            message: refusal.message,
-        };
-        json_with(refusal.status, &problem)
-    })
+    route(&node, request).await.unwrap_or_else(told)
+}
+
+/// A refusal as an answer.
+fn told(refusal: Refusal) -> Response<ReplyBody> {
+    let problem = Problem {
+        code: refusal.code.to_owned(),
+        message: refusal.message,
+    };
+    json_with(refusal.status, &problem)
 }
 
 async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Answer {
@@ -99,34 +104,31 @@ async fn route(node: &Arc<Node>, request: Request<Incoming>) -> Answer {
         }
         (&Method::GET, ["v1", "fingers", "enrolment"]) => json(&node.fingers.progress()),
         (&Method::POST, ["v1", "fingers", "enrol"]) => {
-            fingers::enrol(node, &read(node, request).await?)
+            fingers::enrol(node, &read(&node.clock, request).await?)
         }
-        (&Method::POST, ["v1", "tap"]) => actions::tap(node, &read(node, request).await?).await,
-        (&Method::POST, ["v1", "sim"]) => actions::simulate(node, &read(node, request).await?),
+        (&Method::POST, ["v1", "tap"]) => {
+            actions::tap(node, &read(&node.clock, request).await?).await
+        }
+        (&Method::POST, ["v1", "sim"]) => {
+            actions::simulate(node, &read(&node.clock, request).await?)
+        }
         (&Method::POST, ["v1", "centre", "leave"]) => actions::leave(node).await,
-        (&Method::GET, ["v1", "update"]) => updates::status(node),
-        (&Method::POST, ["v1", "update"]) => {
-            updates::begin(node, &read(node, request).await?).await
-        }
-        (&Method::POST, ["v1", "update", "cancel"]) => updates::cancel(node).await,
-        (&Method::POST, ["v1", "update", upload, "at", offset]) => {
-            updates::piece(node, upload, offset, read(node, request).await?).await
-        }
-        (&Method::POST, ["v1", "update", upload, "end"]) => {
-            updates::end(node, upload, &read(node, request).await?).await
+        (_, ["v1", "update", rest @ ..]) => {
+            updates::route(&node.updates, &node.clock, request, rest).await
         }
         (&Method::POST, ["v1", "reboot"]) => {
-            updates::reboot(node, &read(node, request).await?).await
+            updates::reboot(node, &read(&node.clock, request).await?).await
         }
         (&Method::POST, ["v1", "factory-reset"]) => {
-            updates::factory_reset(node, &read(node, request).await?).await
+            let name = &node.config.announce.name;
+            updates::factory_reset(&node.updates, name, &read(&node.clock, request).await?).await
         }
         (&Method::GET, ["v1", "device-keys"]) => json(&node.device_keys.facts()),
         (&Method::POST, ["v1", "device-keys", "import"]) => {
-            actions::import_keys(node, read(node, request).await?).await
+            actions::import_keys(node, read(&node.clock, request).await?).await
         }
         (&Method::POST, ["v1", "users", "import"]) => {
-            actions::import(node, read(node, request).await?).await
+            actions::import(node, read(&node.clock, request).await?).await
         }
         _ => Err(Refusal::not_found(format!("there is no {path} here"))),
     }
@@ -137,12 +139,12 @@ fn closing() -> Refusal {
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "closing", message)
 }
 
-async fn read(node: &Node, request: Request<Incoming>) -> Result<Vec<u8>, Refusal> {
+async fn read(clock: &Arc<dyn Clock>, request: Request<Incoming>) -> Result<Vec<u8>, Refusal> {
     let limits = BodyLimits {
         bytes: BODY_OCTETS,
         ..BodyLimits::default()
     };
-    let mut body = BodyReader::new(request.into_body(), limits, Arc::clone(&node.clock));
+    let mut body = BodyReader::new(request.into_body(), limits, Arc::clone(clock));
     let mut bytes = Vec::new();
     while let Some(part) = body
         .next()

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
-use hyper::StatusCode;
+use hyper::body::Incoming;
+use hyper::{Method, Request, StatusCode};
+use platen_model::Clock;
 use platen_model::local::{FactoryReset, Reboot, UpdateBegin, UpdateEnd};
 use serde::de::DeserializeOwned;
 
-use super::{Answer, Refusal, json};
+use super::{Answer, Refusal, json, read as body};
 use crate::node::Node;
 use crate::update::{UpdateError, Updates};
 
@@ -25,34 +27,40 @@ fn refusal(error: &UpdateError) -> Refusal {
     Refusal::new(StatusCode::CONFLICT, code, error.to_string())
 }
 
-pub(super) fn status(node: &Node) -> Answer {
-    json(&node.updates.state())
+/// What is asked about updates; `words` is what stands behind `/v1/update`.
+pub(super) async fn route(
+    updates: &Arc<Updates>,
+    clock: &Arc<dyn Clock>,
+    request: Request<Incoming>,
+    words: &[&str],
+) -> Answer {
+    match (request.method(), words) {
+        (&Method::GET, []) => json(&updates.state()),
+        (&Method::POST, []) => begin(updates, &body(clock, request).await?).await,
+        (&Method::POST, ["cancel"]) => told(updates, Updates::cancel).await,
+        (&Method::POST, [upload, "at", offset]) => {
+            let (upload, offset) = (number(upload)?, number(offset)?);
+            let bytes = body(clock, request).await?;
+            let piece = move |updates: &Updates| updates.upload_piece(upload, offset, &bytes);
+            told(updates, piece).await
+        }
+        (&Method::POST, [upload, "end"]) => {
+            let upload = number(upload)?;
+            let end: UpdateEnd = read(&body(clock, request).await?)?;
+            let sha256 = octets(&end.sha256).ok_or_else(|| {
+                Refusal::bad_input("a SHA-256 of 64 hexadecimal digits is needed")
+            })?;
+            told(updates, move |updates| updates.upload_end(upload, sha256)).await
+        }
+        _ => Err(Refusal::not_found("updates know nothing of that")),
+    }
 }
 
-pub(super) async fn begin(node: &Node, body: &[u8]) -> Answer {
+async fn begin(updates: &Arc<Updates>, body: &[u8]) -> Answer {
     let begin: UpdateBegin = read(body)?;
-    let updates = Arc::clone(&node.updates);
+    let updates = Arc::clone(updates);
     let begun = smol::unblock(move || updates.upload_begin(&begin)).await;
     json(&begun.map_err(|error| refusal(&error))?)
-}
-
-pub(super) async fn piece(node: &Node, upload: &str, offset: &str, body: Vec<u8>) -> Answer {
-    let (upload, offset) = (number(upload)?, number(offset)?);
-    told(node, move |updates| {
-        updates.upload_piece(upload, offset, &body)
-    })
-    .await
-}
-
-pub(super) async fn end(node: &Node, upload: &str, body: &[u8]) -> Answer {
-    let (upload, end): (_, UpdateEnd) = (number(upload)?, read(body)?);
-    let sha256 = octets(&end.sha256)
-        .ok_or_else(|| Refusal::bad_input("a SHA-256 of 64 hexadecimal digits is needed"))?;
-    told(node, move |updates| updates.upload_end(upload, sha256)).await
-}
-
-pub(super) async fn cancel(node: &Node) -> Answer {
-    told(node, |updates| updates.cancel()).await
 }
 
 /// Starts the box anew. A job at a printer would be cut off, so that has to be wanted.
@@ -63,29 +71,29 @@ pub(super) async fn reboot(node: &Node, body: &[u8]) -> Answer {
         return Err(Refusal::new(StatusCode::CONFLICT, "not-now", message));
     }
     log::warn!("an administrator starts the box anew");
-    told(node, |updates| updates.restart()).await
+    told(&node.updates, Updates::restart).await
 }
 
-pub(super) async fn factory_reset(node: &Node, body: &[u8]) -> Answer {
+/// Has everything on the box of this name erased.
+pub(super) async fn factory_reset(updates: &Arc<Updates>, name: &str, body: &[u8]) -> Answer {
     let asked: FactoryReset = read(body)?;
-    let name = &node.config.announce.name;
-    if asked.name != *name {
+    if asked.name != name {
         let message = format!("this box is '{name}', not '{}'", asked.name);
         return Err(Refusal::new(StatusCode::CONFLICT, "other-box", message));
     }
     log::warn!("an administrator has everything on the box erased");
-    told(node, |updates| updates.factory_reset()).await
+    told(updates, Updates::factory_reset).await
 }
 
 /// Does it, and tells how things stand then.
-async fn told(
-    node: &Node,
+pub(super) async fn told(
+    updates: &Arc<Updates>,
     work: impl FnOnce(&Updates) -> Result<(), UpdateError> + Send + 'static,
 ) -> Answer {
-    let updates = Arc::clone(&node.updates);
-    let done = smol::unblock(move || work(&updates)).await;
+    let shared = Arc::clone(updates);
+    let done = smol::unblock(move || work(&shared)).await;
     done.map_err(|error| refusal(&error))?;
-    status(node)
+    json(&updates.state())
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {

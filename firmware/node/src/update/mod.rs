@@ -29,7 +29,7 @@ pub(crate) use self::incoming::Incoming;
 use self::machine::Machine;
 pub(crate) use self::machine::Source;
 use self::upload::Upload;
-pub(crate) use self::watch::run;
+pub(crate) use self::watch::{run, run_aside};
 use crate::config::UpdateConfig;
 use crate::installed::Installed;
 

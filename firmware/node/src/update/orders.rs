@@ -20,6 +20,24 @@ const FACTORY_RESET: &str = "factory-reset";
 /// What the first start of a new release is judged by.
 const TRIAL: &str = "trial.json";
 
+/// Longest name of an item, and most items, that the other side takes.
+const ITEM_BYTES_MAX: usize = 80;
+const ITEMS_MAX: usize = 32;
+
+/// The items that the other side can read: it is a script, and takes plain names alone. What it would
+/// not take is left out, for else it would refuse the update.
+pub(super) fn expected(well: Vec<String>) -> Vec<String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || " ._:/-_".contains(c);
+    let fits = |name: &String| {
+        let fits = name.len() <= ITEM_BYTES_MAX && name.chars().all(is_plain);
+        if !fits {
+            log::warn!(item = name.as_str(); "an update is not judged by a part whose name is not plain");
+        }
+        fits
+    };
+    well.into_iter().filter(fits).take(ITEMS_MAX).collect()
+}
+
 /// The order to install the bundle.
 #[derive(Serialize)]
 struct Install<'a> {

@@ -299,6 +299,24 @@ fn a_trial_takes_no_update_and_its_end_is_told_until_somebody_has_seen_it() {
 }
 
 #[test]
+fn an_order_names_only_what_a_script_can_read() {
+    let mut well: Vec<_> = [
+        "daemon",
+        "printer hall_1",
+        "device 门",
+        "device a\"b",
+        "disk",
+    ]
+    .map(str::to_owned)
+    .into();
+    well.extend((0..40).map(|n| format!("device {n}")));
+    well.insert(0, "x".repeat(81));
+    let expected = orders::expected(well);
+    assert_eq!(expected.len(), 32);
+    assert_eq!(expected[..3], ["daemon", "printer hall_1", "disk"]);
+}
+
+#[test]
 fn an_order_names_what_has_to_be_well_and_a_trial_what_was_well_at_its_restart() {
     let bench = Bench::new();
     let expect = ["daemon".to_owned(), "device door".to_owned()];

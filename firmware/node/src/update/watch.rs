@@ -18,7 +18,9 @@ use crate::node::Node;
 const BUSY: Duration = Duration::from_secs(1);
 /// … and else: a stick that is put in starts an update without the daemon.
 const IDLE: Duration = Duration::from_secs(5);
-/// Whether an order can't be written is told in these words.
+/// What has to be well in a release that takes over from a box that stands aside.
+const EXPECTED_ASIDE: [&str; 2] = ["daemon", "disk"];
+/// What becomes of an order is told in these words.
 const NO_ORDER: &str = "the order to install it could not be written";
 const NOBODY: &str =
     "nobody took the order to install it: does platen-install.path run on this box?";
@@ -34,54 +36,97 @@ pub(crate) async fn run(node: Arc<Node>) {
             step(&node, moment).await;
             tell(&node, &mut told);
         }
-        let pause = match updates.state().phase.is_under_way() {
-            true => BUSY,
-            false => IDLE,
-        };
-        let pause = async {
-            smol::Timer::after(pause).await;
-        };
-        let stirred = async {
-            let _ = updates.stirred.1.recv().await;
-        };
-        pause.or(stirred).await;
+        pause(updates).await;
     }
 }
 
 async fn step(node: &Arc<Node>, moment: Moment) {
-    let updates = Arc::clone(&node.updates);
-    smol::unblock(move || {
-        updates.end_idle_upload();
-        updates.look();
-    })
-    .await;
-    let now = node.clock.now().elapsed;
-    let act = node.updates.machine().act(now);
-    let done = match act {
+    let done = match next(&node.updates).await {
         Act::Rest => Ok(()),
         Act::Order {
             source,
             allow_older,
-        } => order(node, source, allow_older).await,
+        } => {
+            let expect = well(node).await;
+            hand_over(Arc::clone(&node.updates), source, allow_older, expect).await
+        }
         Act::GiveUp => give_up(&node.updates),
         Act::Note => note(&node.updates),
         Act::AskMoment(wish) => ask_moment(node, wish, moment).await,
     };
+    note_failure(done);
+}
+
+fn note_failure(done: Result<(), UpdateError>) {
     if let Err(error) = done {
         log::error!(err:% = Chain(&error); "an update does not go on");
     }
+}
+
+/// Looks what the other side says, and what follows from it.
+async fn next(updates: &Arc<Updates>) -> Act {
+    let shared = Arc::clone(updates);
+    smol::unblock(move || {
+        shared.end_idle_upload();
+        shared.look();
+        let now = shared.clock.now().elapsed;
+        shared.machine().act(now)
+    })
+    .await
+}
+
+/// The same where there is no box around it that could be in use.
+pub(crate) async fn run_aside(updates: Arc<Updates>) {
+    loop {
+        if updates.is_on() {
+            let done = match next(&updates).await {
+                Act::Rest => Ok(()),
+                Act::Order {
+                    source,
+                    allow_older,
+                } => {
+                    let expect = EXPECTED_ASIDE.map(str::to_owned).to_vec();
+                    hand_over(Arc::clone(&updates), source, allow_older, expect).await
+                }
+                Act::GiveUp => give_up(&updates),
+                Act::Note => note(&updates),
+                Act::AskMoment(_) => start_anew(&updates),
+            };
+            note_failure(done);
+        }
+        pause(&updates).await;
+    }
+}
+
+/// Until there may be something new.
+async fn pause(updates: &Updates) {
+    let pause = match updates.state().phase.is_under_way() {
+        true => BUSY,
+        false => IDLE,
+    };
+    let pause = async {
+        smol::Timer::after(pause).await;
+    };
+    let stirred = async {
+        let _ = updates.stirred.1.recv().await;
+    };
+    pause.or(stirred).await;
 }
 
 /// What is well now, and has to be well in the new release.
 async fn well(node: &Arc<Node>) -> Vec<String> {
     let health = health::look(node).await;
     let well = health.items.into_iter().filter(|item| item.ok);
-    well.map(|item| item.name).collect()
+    orders::expected(well.map(|item| item.name).collect())
 }
 
-async fn order(node: &Arc<Node>, source: Source, allow_older: bool) -> Result<(), UpdateError> {
-    let expect = well(node).await;
-    let updates = Arc::clone(&node.updates);
+/// Asks for the installation.
+async fn hand_over(
+    updates: Arc<Updates>,
+    source: Source,
+    allow_older: bool,
+    expect: Vec<String>,
+) -> Result<(), UpdateError> {
     smol::unblock(move || {
         // Held, so that nobody takes the bundle back meanwhile.
         let mut machine = updates.machine();
@@ -129,10 +174,20 @@ async fn ask_moment(node: &Arc<Node>, wish: Wish, moment: Moment) -> Result<(), 
     if let Err(error) = orders::expect_at_trial(&updates.folder, &expect) {
         log::warn!(err:% = error; "the new release is judged by what was well when it was installed");
     }
+    // Asking the printers has taken a while.
+    if node.is_printing() {
+        return Ok(());
+    }
+    start_anew(updates)
+}
+
+fn start_anew(updates: &Updates) -> Result<(), UpdateError> {
     log::info!("the box starts anew for an update");
-    updates.machine().restarting(node.clock.now().elapsed);
-    orders::restart(&updates.orders)?;
-    Ok(())
+    let now = updates.clock.now().elapsed;
+    // Whoever is told of the restart finds it ordered.
+    let ordered = orders::restart(&updates.orders);
+    updates.machine().restarting(now);
+    Ok(ordered?)
 }
 
 /// How the box is, for the moment of its restart.

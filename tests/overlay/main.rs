@@ -6,6 +6,7 @@
 
 mod bench;
 mod overlay_boot;
+mod overlay_data;
 mod overlay_first_partition;
 mod overlay_health;
 mod overlay_install;

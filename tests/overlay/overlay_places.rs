@@ -83,6 +83,20 @@ fn overlay_knows_the_partitions_of_the_disk_it_runs_from() {
         );
         // A stick that the same image was written to.
         assert_eq!(named(&board, "sdb"), ["-"; 7]);
+        assert!(pc.run("disk", &[]).ok);
+        let mut links: Vec<_> = fs::read_dir(pc.at("run/platen-disk"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        links.sort();
+        assert_eq!(
+            links,
+            ["boot-a", "boot-b", "data", "firmware", "root-a", "root-b"]
+        );
+        assert_eq!(
+            fs::read_link(pc.at("run/platen-disk/data")).unwrap(),
+            Path::new("/dev/vda6")
+        );
     }
 }
 

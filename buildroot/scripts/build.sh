@@ -14,7 +14,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 external=$root/buildroot
-# shellcheck source=buildroot/buildroot.version
+# shellcheck source=/dev/null
 . "$external/buildroot.version"
 
 boards() { (cd "$external/configs" && ls) | sed -n 's/^platen_\(.*\)_defconfig$/  \1/p'; }

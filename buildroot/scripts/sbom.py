@@ -3,6 +3,7 @@
 """Adds the Rust crates of platend and platenctl to Buildroot's list of what an image holds (CycloneDX 1.6, JSON).
 
 sbom.py --target TRIPLE --version VERSION BUILDROOT.cdx.json > IMAGE.cdx.json
+sbom.py --target TRIPLE --licences FOLDER     copies the licence texts of what is linked into the programs
 
 Reads Cargo.lock, `cargo metadata` and `cargo tree`, offline or not as cargo decides. Crates that are linked into the
 programs are "required"; what only the build runs (macros, build scripts) is "excluded", as are Buildroot's host tools.
@@ -14,6 +15,7 @@ import datetime
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -22,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAMS = ["platen-node", "platen-ctl"]
+LICENCE_FILE = re.compile(r"(un)?licen[cs]e|copying|copyright|notice", re.IGNORECASE)
 CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"
 
 
@@ -64,11 +67,35 @@ def component(package, linked, checksum):
     return made
 
 
+def metadata(target):
+    return json.loads(cargo("metadata", "--locked", "--format-version", "1", "--filter-platform", target))
+
+
+def linked_into_programs(target):
+    return packages_of(target, "normal,no-proc-macro")
+
+
+def copy_licences(target, folder):
+    """One folder a crate. A crate without a text has its licence's name there."""
+    linked = linked_into_programs(target)
+    for package in metadata(target)["packages"]:
+        if package["source"] is None or (package["name"], package["version"]) not in linked:
+            continue
+        place = folder / f"{package['name']}-{package['version']}"
+        place.mkdir(parents=True, exist_ok=True)
+        crate = Path(package["manifest_path"]).parent
+        texts = [path for path in crate.iterdir() if path.is_file() and LICENCE_FILE.match(path.name)]
+        for path in texts:
+            shutil.copy(path, place)
+        if not texts:
+            (place / "SPDX").write_text(f"{package['license']}\n")
+
+
 def crates(target):
     """The components, and who depends on whom among them."""
-    linked = packages_of(target, "normal,no-proc-macro")
+    linked = linked_into_programs(target)
     wanted = linked | packages_of(target, "normal,build")
-    found = json.loads(cargo("metadata", "--locked", "--format-version", "1", "--filter-platform", target))
+    found = metadata(target)
     by_id = {package["id"]: (package["name"], package["version"]) for package in found["packages"]}
     sums = checksums()
     components = [
@@ -126,9 +153,15 @@ def merge(bom, target, version):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--target", required=True, help="the Rust target of the board")
-    parser.add_argument("--version", required=True, help="the version of the image")
-    parser.add_argument("buildroot", type=Path, help="what Buildroot's generate-cyclonedx wrote")
+    parser.add_argument("--licences", type=Path, metavar="FOLDER", help="copy licence texts there, and no more")
+    parser.add_argument("--version", help="the version of the image")
+    parser.add_argument("buildroot", type=Path, nargs="?", help="what Buildroot's generate-cyclonedx wrote")
     arguments = parser.parse_args()
+    if arguments.licences:
+        copy_licences(arguments.target, arguments.licences)
+        return
+    if not arguments.buildroot or not arguments.version:
+        parser.error("a list needs --version and Buildroot's own list")
     bom = json.loads(arguments.buildroot.read_text())
     if bom.get("bomFormat") != "CycloneDX" or bom.get("specVersion") != "1.6":
         sys.exit(f"{arguments.buildroot} is no CycloneDX 1.6")

@@ -155,3 +155,27 @@ fn another_form_is_refused() {
     let error = listed(&other, "0").unwrap_err();
     assert!(error.contains("no CycloneDX 1.6"), "{error}");
 }
+
+#[test]
+fn licence_texts_of_crates_are_collected() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(external().join("scripts/sbom.py"))
+        .args(["--target", "x86_64-unknown-linux-gnu", "--licences"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let crates: Vec<_> = folder.path().read_dir().unwrap().collect();
+    assert!(crates.len() > 100, "{} crates", crates.len());
+    for entry in crates {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let texts = path.read_dir().unwrap().count();
+        assert!(texts > 0, "{name} has no licence");
+        assert!(!name.starts_with("platen-"), "{name} is ours");
+    }
+}

@@ -15,8 +15,11 @@ PLATEN_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = \
 # legal-info would archive the checkout with everything that was built in it.
 PLATEN_REDISTRIBUTE = NO
 
-# The profile of Cargo.toml, where the infrastructure has other settings.
+# The profile of Cargo.toml, where the infrastructure has other settings; and no
+# folder of the build in the programs, so that two builds are alike.
 PLATEN_CARGO_ENV = \
+	CARGO_BUILD_RUSTFLAGS="--remap-path-prefix=$(BR_CARGO_HOME)=/cargo \
+		--remap-path-prefix=$(@D)=/platen" \
 	CARGO_PROFILE_RELEASE_CODEGEN_UNITS=4 \
 	CARGO_PROFILE_RELEASE_LTO=thin \
 	CARGO_PROFILE_RELEASE_OPT_LEVEL=3
@@ -51,5 +54,14 @@ define PLATEN_ARCHIVE_SOURCE
 		-C $(@D) -czf $(REDIST_SOURCES_DIR_TARGET)/platen/platen.tar.gz .
 endef
 PLATEN_POST_LEGAL_INFO_HOOKS += PLATEN_ARCHIVE_SOURCE
+
+# The crates' licences ask for their texts to go along.
+define PLATEN_COPY_CRATE_LICENCES
+	cd $(@D) && \
+	$(TARGET_MAKE_ENV) $(PKG_CARGO_ENV) \
+		buildroot/scripts/sbom.py --target $(RUSTC_TARGET_NAME) \
+			--licences $(LICENSE_FILES_DIR_TARGET)/platen-crates
+endef
+PLATEN_POST_LEGAL_INFO_HOOKS += PLATEN_COPY_CRATE_LICENCES
 
 $(eval $(cargo-package))

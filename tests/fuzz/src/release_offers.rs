@@ -74,7 +74,8 @@ fn offers(bytes: &[u8]) {
 }
 
 fn windows(window: Window, unix_ms: u64) {
-    window.is_open(unix_ms);
+    let open = window.is_open(unix_ms);
+    assert!(!open || window.days != 0, "open on no day");
     let always = Window {
         to_minute: window.from_minute,
         days: ALL_DAYS,

@@ -2,6 +2,8 @@
 //! The boxes' door over real TLS: who gets in, who does not, how a pull waits, how a box becomes a
 //! member.
 
+mod releases;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;

@@ -61,6 +61,7 @@ impl Centre {
                     Ok(()) => {
                         handed_over = Some(self.now().elapsed);
                         told.clear();
+                        self.hindered("");
                         LOOK
                     }
                     Err(error) => self.put_aside(error, &mut told).await,
@@ -90,6 +91,8 @@ impl Centre {
             log::warn!(err = text.as_str(); "a release is put aside");
             told.clone_from(&text);
         }
+        let withdrawn = matches!(error, FetchError::Withdrawn);
+        self.hindered(if withdrawn { "" } else { &text });
         match error {
             FetchError::Withdrawn => LOOK,
             FetchError::Update(UpdateError::Sum | UpdateError::Length) => {

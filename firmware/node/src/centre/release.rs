@@ -34,6 +34,9 @@ pub(super) struct Book {
     offers: Option<Offers>,
     /// The latest one last.
     tried: Vec<Tried>,
+    /// Why the one that is wanted does not come now; empty for nothing to say.
+    #[serde(skip)]
+    hindrance: String,
 }
 
 /// A release that this box began with.
@@ -152,6 +155,9 @@ impl Book {
                 running.percent = state.percent.min(100) / PERCENT_STEP * PERCENT_STEP;
             }
         }
+        if running.reason.is_empty() && !running.phase.is_under_way() {
+            running.reason.clone_from(&self.hindrance);
+        }
         let end = running.reason.floor_char_boundary(NAME_BYTES_MAX);
         running.reason.truncate(end);
         running
@@ -250,6 +256,11 @@ impl Centre {
             book.begin(offer);
             true
         });
+    }
+
+    /// Why the release that is wanted does not come now; empty when it does.
+    pub(super) fn hindered(&self, why: &str) {
+        why.clone_into(&mut self.book().hindrance);
     }
 
     /// Notes that the bundle goes to the installing side. Blocks.
@@ -391,6 +402,14 @@ mod tests {
         assert_eq!((told.release, told.phase), (None, UpdatePhase::FellBack));
         let told = book.tell(&state(UpdatePhase::Good, "centre", "1.0.0"));
         assert_eq!(told.release, None, "of a time before");
+        let mut quiet = state(UpdatePhase::Idle, "", "");
+        quiet.reason.clear();
+        book.hindrance = "no room".into();
+        let told = book.tell(&quiet);
+        assert_eq!(
+            (told.phase, told.reason.as_str()),
+            (UpdatePhase::Idle, "no room")
+        );
         book.refuse("it is damaged".into());
         let told = book.tell(&state(UpdatePhase::Good, "centre", "1.0.0"));
         assert_eq!(

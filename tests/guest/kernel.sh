@@ -61,7 +61,7 @@ parts="configfs cuse dummy_hcd libcomposite usb_f_fs usblp usbhid hid-generic ev
 disk="virtio_pci virtio_blk dm-verity squashfs"
 brought="ext4 vfat nls_cp437 nls_ascii nls_iso8859-1 loop dm-crypt dm-verity xts adiantum autofs4 af_packet
   nf_tables nft_ct nft_limit nft_reject_inet nft_counter nft_log usblp evdev usbhid hid-generic tpm_tis tpm_crb
-  sd_mod usb-storage uas i6300esb virtio_net fuse"
+  nft_objref nft_reject nft_hash nf_conntrack sd_mod usb-storage uas i6300esb virtio_net fuse"
 strip="strip"
 if [ "$arch" = amd64 ]; then
   simulated_lines

@@ -22,11 +22,11 @@ base=$root/.cache/image/amd64
 programs=${PROGRAMS:-$root/target/debug}
 
 # What the image has from Debian. The tools of a shell are BusyBox's.
-packages="systemd udev systemd-timesyncd dbus-daemon dbus-system-bus-common rauc rauc-service cryptsetup-bin dmsetup
-  e2fsprogs fdisk mount grub-common nftables dropbear-bin libtss2-esys-3.0.2-0 libtss2-rc0 libtss2-mu0
+packages="systemd udev systemd-timesyncd dbus dbus-daemon dbus-system-bus-common rauc rauc-service cryptsetup-bin dmsetup
+  e2fsprogs fdisk mount util-linux grub-common nftables dropbear-bin libtss2-esys-3.0.2-0 libtss2-rc0 libtss2-mu0
   libtss2-tcti-device0 busybox-static kmod libgcc-s1"
 # What these ask for and the image has no use for.
-unwanted="adduser bash ca-certificates coreutils dbus dbus-bin dbus-session-bus-common debconf debianutils diffutils dpkg
+unwanted="adduser bash ca-certificates coreutils dbus-bin dbus-session-bus-common debconf debianutils diffutils dpkg
   findutils gcc-12-base gettext-base grep gzip init-system-helpers install-info libc-bin libfreetype6 libfuse2 libpng16-16
   libpam-modules libpam-modules-bin libpam-runtime libperl5.36 lsb-base mawk media-types netbase openssl passwd perl
   perl-base perl-modules-5.36 readline-common sed sensible-utils sysvinit-utils tar tzdata ucf libpam-systemd libdebconfclient0 libtextwrap1
@@ -45,86 +45,48 @@ make_base() {
     -o Acquire::Languages=none -o APT::Sandbox::User= -o APT::Install-Recommends=false -o Debug::NoLocking=1
     -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false)
   apt-get "${apt[@]}" update
+  local unwanted_line=" ${unwanted//$'\n'/ } "
   # shellcheck disable=SC2086 # a list
   apt-get "${apt[@]}" install --download-only $packages > /dev/null
   for file in "$place"/cache/archives/*.deb; do
     name=$(basename "$file"); name=${name%%_*}
-    case " $(echo $unwanted) " in *" $name "*) ;; *) dpkg-deb -x "$file" "$place/tree" ;; esac
+    case $unwanted_line in *" $name "*) ;; *) dpkg-deb -x "$file" "$place/tree" ;; esac
   done
   prune "$place/tree"
   rm -rf "$place"/{lists,cache}
   echo "$recipe" > "$place/recipe"
 }
 
-# As Buildroot lays a tree out: merged /usr, no documents, no time zones but UTC, BusyBox for what is missing.
+# As Buildroot lays a tree out: /usr merged, nothing that a package starts by itself.
 prune() {
-  local tree=$1 folder applet
+  local tree=$1 folder
   for folder in bin sbin lib lib64; do
-    [ -d "$tree/$folder" ] && [ ! -L "$tree/$folder" ] || continue
+    if [ ! -d "$tree/$folder" ] || [ -L "$tree/$folder" ]; then continue; fi
     mkdir -p "$tree/usr/$folder"
     cp -a "$tree/$folder/." "$tree/usr/$folder/"
     rm -rf "${tree:?}/$folder"
     ln -s "usr/$folder" "$tree/$folder"
   done
-  rm -rf "$tree"/usr/share/{doc,man,locale,info,lintian,bash-completion,zsh,bug,zoneinfo,apport,i18n,gcc,gdb,grub,pkgconfig} \
-    "$tree"/usr/lib/x86_64-linux-gnu/{gconv,perl,perl5,pkgconfig} "$tree"/usr/lib/{udev/hwdb.d,grub,apt,dpkg,init.d} \
-    "$tree"/usr/share/{initramfs-tools,polkit-1,dbus-1/services,factory} "$tree"/etc/{init.d,rc*.d,default,grub.d,kernel,pam.d,cron.*,logrotate.d} \
-    "$tree"/usr/lib/systemd/system/{multi-user,sysinit,graphical,default,timers,getty,local-fs,basic}.target.wants/* \
-    "$tree"/usr/share/zsh "$tree"/var/lib "$tree"/var/cache "$tree"/home "$tree"/media "$tree"/srv "$tree"/opt "$tree"/mnt
+  rm -rf "$tree"/usr/share/{perl,zoneinfo,gcc,gdb,grub,pkgconfig,factory,apport} "$tree"/usr/lib/udev/hwdb.d \
+    "$tree"/usr/lib/x86_64-linux-gnu/{gconv,perl,perl5,pkgconfig} "$tree"/usr/lib/{grub,apt,dpkg,usrmerge,pam.d,sasl2} \
+    "$tree"/etc/{systemd,pam.d,grub.d,bash_completion.d,security}
   find "$tree/usr/bin" "$tree/usr/sbin" -name 'grub-*' ! -name grub-editenv -delete
-  for applet in $("$tree/usr/bin/busybox" --list); do
-    [ -e "$tree/usr/bin/$applet" ] || [ -e "$tree/usr/sbin/$applet" ] || ln -s busybox "$tree/usr/bin/$applet"
-  done
-}
-
-# make_users TREE TABLE: Debian's own few users and those of the image, as Buildroot's mkusers would.
-make_users() {
-  local tree=$1 id=200 name uid group gid rest
-  : > "$tree/etc/passwd"; : > "$tree/etc/group"; : > "$tree/etc/shadow"
-  for name in root:0 daemon:1 tty:5 disk:6 lp:7 kmem:9 dialout:18 cdrom:19 tape:26 audio:29 video:28 utmp:43 input:24 \
-    render:30 kvm:31 sgx:32 nogroup:65534 systemd-journal:33; do
-    echo "${name%:*}:x:${name#*:}:" >> "$tree/etc/group"
-  done
-  for name in root:0:0:/root daemon:1:1:/ nobody:65534:65534:/; do
-    IFS=: read -r name uid gid rest <<< "$name"
-    echo "$name:x:$uid:$gid::$rest:/bin/false" >> "$tree/etc/passwd"
-    echo "$name:*:::::::" >> "$tree/etc/shadow"
-  done
-  grep -v -e '^#' -e '^$' "$2" | while read -r name uid group gid _ rest; do
-    : "$uid" "$gid"
-    id=$((id + 1))
-    grep -q "^$group:" "$tree/etc/group" || echo "$group:x:$id:" >> "$tree/etc/group"
-    gid=$(sed -n "s/^$group:x:\([0-9]*\):.*/\1/p" "$tree/etc/group")
-    [ "$name" = "-" ] || {
-      echo "$name:x:$id:$gid::/:/bin/false" >> "$tree/etc/passwd"
-      echo "$name:*:::::::" >> "$tree/etc/shadow"
-      read -r _ _ more _ <<< "$rest"
-      for more in ${more//,/ }; do
-        [ "$more" = "-" ] && continue
-        grep -q "^$more:" "$tree/etc/group" || { id=$((id + 1)); echo "$more:x:$id:" >> "$tree/etc/group"; }
-        sed -i "/^$more:/{s/:\$/:$name/;t;s/\$/,$name/}" "$tree/etc/group"
-      done
-    }
-  done
-  chmod 640 "$tree/etc/shadow"
 }
 
 make_tree() {
-  local tree=$1 program folder
+  local tree=$1 program
   rm -rf "$tree"
   mkdir -p "$tree"
   cp -a "$base/tree/." "$tree/"
   cp -a "$kernel/tree/." "$tree/"
-  mkdir -p "$tree"/{boot,data,dev,etc,proc,root,run,sys,tmp,var}
-  chmod 1777 "$tree/tmp"
-  make_users "$tree" "$root/buildroot/users.table"
+  rm -rf "$tree/root" # the overlay has a link in it
   cp -a "$root/buildroot/rootfs-overlay/." "$tree/"
   for program in platend platenctl; do
     strip --strip-debug -o "$tree/usr/bin/$program" "$programs/$program"
   done
   ln -sf ../lib/systemd/systemd "$tree/usr/sbin/init"
-  VERSION=$version KEYRING=$keys/ca.pem "$root/buildroot/scripts/post-build.sh" "$tree" "$board"
   ldconfig -r "$tree"
+  VERSION=$version KEYS=$keys "$root/buildroot/scripts/post-build.sh" "$tree" "$board"
   if [ -n "${TREE_EDIT:-}" ]; then "$TREE_EDIT" "$tree"; fi
   find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }

@@ -40,7 +40,7 @@ const SETUP: [&str; 4] = [
 /// The system's own, with what was tried.
 pub fn run() -> io::Result<()> {
     let served = boot().and_then(|mut agent| {
-        let port = port()?;
+        let port = port(PORT)?;
         println!("guest: ready after {} ms", uptime().as_millis());
         agent.serve(&port).map(drop)
     });
@@ -57,7 +57,7 @@ pub fn run() -> io::Result<()> {
 /// The system's own, with what was tried.
 pub fn serve_in_image() -> io::Result<()> {
     let mut agent = start_world()?;
-    agent.serve(&port()?)?;
+    agent.serve(&port(PORT)?)?;
     let status = Command::new("/bin/systemctl").arg("poweroff").status()?;
     status
         .success()
@@ -188,13 +188,13 @@ fn start_parts() -> io::Result<Agent> {
     Ok(agent)
 }
 
-/// The virtio port by its name.
-pub(crate) fn port() -> io::Result<PathBuf> {
+/// A virtio port by its name.
+pub(crate) fn port(wanted: &str) -> io::Result<PathBuf> {
     let named = || {
         let ports = fs::read_dir("/sys/class/virtio-ports").ok()?;
         let port = ports.flatten().find(|port| {
             let name = fs::read_to_string(port.path().join("name"));
-            name.is_ok_and(|name| name.trim() == PORT)
+            name.is_ok_and(|name| name.trim() == wanted)
         })?;
         let path = Path::new("/dev").join(port.file_name());
         path.exists().then_some(path)

@@ -21,7 +21,7 @@ use rustix::time::{ClockId, clock_settime};
 use crate::agent::Agent;
 use crate::clock::until;
 use crate::init::{during, load_modules, mount_all, port};
-use crate::protocol::Request;
+use crate::protocol::{Request, START_PORT};
 
 /// On the kernel's command line: wait for the bed before the disk is looked at, so that a guest can be
 /// kept as it is then and go on many times.
@@ -66,14 +66,7 @@ pub fn run() -> io::Result<()> {
     load_modules("/disk")?;
     make_root(&words)?;
     fs::create_dir_all(ROOT)?;
-    mount(
-        "/dev/mapper/platen-root",
-        ROOT,
-        "squashfs",
-        MountFlags::RDONLY,
-        None,
-    )
-    .map_err(during("root"))?;
+    mount("/dev/dm-0", ROOT, "squashfs", MountFlags::RDONLY, None).map_err(during("root"))?;
     bring_agent()?;
     leave()
 }
@@ -81,7 +74,7 @@ pub fn run() -> io::Result<()> {
 /// Serves the bed until it says to go on; sets the clock, and shows the system the command line that it
 /// is to have.
 fn hold() -> io::Result<String> {
-    let file = port()?;
+    let file = port(START_PORT)?;
     let Request::Proceed { unix_ms, words } = Agent::default().serve(&file)? else {
         return Err(io::Error::other(
             "told to do something else than to proceed",

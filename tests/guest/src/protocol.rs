@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 /// Name of the virtio port that carries it.
 pub const PORT: &str = "platen.agent";
+/// Name of the port at which an image's first program waits: another one, as what is sent to a port that
+/// is just being closed is lost.
+pub const START_PORT: &str = "platen.start";
 /// Longest line, in bytes.
 const LINE_MAX: u64 = 64 * 1024;
 /// Most bytes behind a line.

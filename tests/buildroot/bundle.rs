@@ -79,3 +79,10 @@ fn a_byte_that_differs_is_found() {
         assert_eq!(said.matches("differs: ").count(), 1, "{other}: {said}");
     }
 }
+
+#[test]
+fn two_empty_folders_are_not_called_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (same, said) = compare(folder.path(), folder.path());
+    assert!(!same && !said.contains("nothing differs"), "{said}");
+}

@@ -7,8 +7,7 @@
 //! second copy at the printer can only be the box's fault.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::mpsc;
@@ -19,6 +18,7 @@ use platen_bed::daemon::{Daemon, NodeConfig};
 use platen_bed::documents::Noise;
 use platen_bed::printer::VirtualPrinter;
 use platen_bed::process::own_program;
+use platen_bed::sender::{Accepted, document, send_until_gone};
 use platen_bed::wait;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -56,7 +56,10 @@ fn a_kill_at_any_point_loses_no_accepted_job_and_prints_none_twice() {
         let daemon = Daemon::start(config).unwrap();
         let life = Duration::from_micros(noise.number() % LIFE_MAX_US);
         let tap_after = Duration::from_micros(noise.number() % (LIFE_MAX_US / 2));
-        let clients = (0..CLIENTS).map(|client| start_client(daemon.config().ipp, round, client));
+        let clients = (0..CLIENTS).map(|client| {
+            let prefix = format!("job-{round}-{client}");
+            send_until_gone(daemon.config().ipp, format!("user{round}"), prefix)
+        });
         let clients: Vec<_> = clients.collect();
         let tap = start_tap(daemon.config().socket(), card(round), tap_after);
         rest(life);
@@ -84,106 +87,6 @@ fn card(round: u32) -> String {
 fn rest(time: Duration) {
     let (_keep, nothing) = mpsc::sync_channel::<()>(1);
     let _timeout = nothing.recv_timeout(time);
-}
-
-/// Sends jobs until the box is gone. Gives the names of those answered `successful-ok`.
-fn start_client(ipp: SocketAddr, round: u32, client: u32) -> thread::JoinHandle<Vec<Accepted>> {
-    thread::spawn(move || {
-        let mut accepted = Vec::new();
-        for number in 0.. {
-            let name = format!("job-{round}-{client}-{number}-");
-            // Some fill several sealed chunks, most fit into one.
-            let octets = if number % 4 == 3 { 300_000 } else { 9_000 };
-            match send(ipp, &format!("user{round}"), &name, octets) {
-                Sent::Accepted(number) => accepted.push(Accepted { name, number }),
-                Sent::Refused => {}
-                Sent::Gone => break,
-            }
-        }
-        accepted
-    })
-}
-
-/// A job that was answered `successful-ok`.
-#[derive(Debug)]
-struct Accepted {
-    name: String,
-    number: u32,
-}
-
-/// What became of a Print-Job.
-enum Sent {
-    Accepted(u32),
-    Refused,
-    /// No whole answer: the box is gone.
-    Gone,
-}
-
-/// Print-Job with a document of `octets` that begins with its name.
-fn send(ipp: SocketAddr, user: &str, name: &str, octets: usize) -> Sent {
-    match exchange(ipp, &request(user, name, octets)) {
-        None => Sent::Gone,
-        Some(answer) if answer.get(2..4) != Some(&[0, 0]) => Sent::Refused,
-        Some(answer) => Sent::Accepted(job_id(&answer)),
-    }
-}
-
-/// The value of `job-id`: name, length 4, big endian.
-fn job_id(answer: &[u8]) -> u32 {
-    let name = b"job-id\0\x04";
-    let at = answer
-        .windows(name.len())
-        .position(|window| window == name)
-        .unwrap()
-        + name.len();
-    u32::from_be_bytes(answer[at..at + 4].try_into().unwrap())
-}
-
-fn request(user: &str, name: &str, octets: usize) -> Vec<u8> {
-    let mut body = vec![2, 0, 0, 2, 0, 0, 0, 1, 1];
-    for (tag, key, value) in [
-        (0x47, "attributes-charset", "utf-8"),
-        (0x48, "attributes-natural-language", "en"),
-        (0x45, "printer-uri", "ipp://localhost/ipp/print"),
-        (0x42, "requesting-user-name", user),
-        (0x42, "job-name", name),
-        (0x49, "document-format", "application/pdf"),
-    ] {
-        body.push(tag);
-        for part in [key, value] {
-            body.extend(u16::try_from(part.len()).unwrap().to_be_bytes());
-            body.extend(part.as_bytes());
-        }
-    }
-    body.push(3);
-    body.extend(document(name, octets));
-    body
-}
-
-/// Posts a request and gives the whole answer's body.
-fn exchange(ipp: SocketAddr, body: &[u8]) -> Option<Vec<u8>> {
-    let mut stream = TcpStream::connect(ipp).ok()?;
-    let head = format!(
-        "POST /ipp/print HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/ipp\r\n\
-         Connection: close\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).ok()?;
-    stream.write_all(body).ok()?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).ok()?;
-    let start = answer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    answer.get(start..start + 8)?;
-    Some(answer.split_off(start))
-}
-
-fn document(name: &str, octets: usize) -> Vec<u8> {
-    let mut document = format!("%PDF-1.4\n% {name}\n").into_bytes();
-    let seed = name
-        .bytes()
-        .fold(0, |sum: u64, byte| sum.wrapping_mul(31) + u64::from(byte));
-    document.extend(Noise::new(seed).bytes(octets));
-    document
 }
 
 fn start_tap(socket: PathBuf, card: String, after: Duration) -> thread::JoinHandle<()> {

@@ -42,9 +42,14 @@ impl GuestBox {
             let status = guest.wait_for_ctl(&["status"], READER_ANSWERS, SOON);
             status.map(drop)
         });
+        Self::around(guest.unwrap(), folder)
+    }
+
+    /// A guest in which the daemon runs already.
+    pub(crate) fn around(guest: Guest, folder: TempDir) -> Self {
         let tool = IppTool::prepare(&folder.path().join("ipptool")).unwrap();
         Self {
-            guest: guest.unwrap(),
+            guest,
             tool,
             folder,
         }

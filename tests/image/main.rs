@@ -2,5 +2,12 @@
 //! The box's image, started in QEMU from its own disk: docs/image.md says what it has of the product and
 //! what of Debian. `make image-test` runs these in full number.
 
+#[allow(
+    dead_code,
+    reason = "what a person does at a box in a guest; some of it only without an image"
+)]
+#[path = "../guests/box_in_guest.rs"]
+mod box_in_guest;
+mod cuts;
 mod image_under_test;
 mod start;

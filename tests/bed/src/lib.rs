@@ -27,6 +27,7 @@ pub mod process;
 pub mod proxy;
 pub mod qemu;
 pub mod raster;
+pub mod sender;
 pub mod signals;
 pub mod virtual_printer;
 pub mod wait;

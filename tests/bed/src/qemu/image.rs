@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::{BufReader, ErrorKind};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ use crate::qemu::kept::Kept;
 const CLOCK: &str = "shift=2";
 /// How long an image may take until its agent answers, on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(300);
+/// Where a box with [`ImageOptions::paper`] finds a printer in its network.
+pub const LAN_PRINTER: &str = "socket://10.0.2.100:9100";
 const OVMF: &str = "/usr/share/OVMF";
 
 /// How an image is started.
@@ -40,6 +43,8 @@ pub struct ImageOptions {
     pub start: Start,
     /// QEMU's cache mode of the disk.
     pub cache: &'static str,
+    /// File to which a printer in the box's network appends what it is sent: it survives the box's end.
+    pub paper: Option<PathBuf>,
     /// Further words for QEMU. `{folder}` stands for the guest's folder.
     pub further: Vec<String>,
 }
@@ -51,6 +56,7 @@ impl ImageOptions {
         Self {
             start,
             cache: "writeback",
+            paper: None,
             further: Vec::new(),
         }
     }
@@ -187,7 +193,8 @@ fn with_disk(
     options: &ImageOptions,
     ipp: std::net::SocketAddr,
 ) -> Result<std::process::Command, BedError> {
-    let mut command = wired(folder, Machine::X86_64, ipp)?;
+    let paper = options.paper.as_deref().map(lan_printer).transpose()?;
+    let mut command = wired(folder, Machine::X86_64, ipp, &paper.unwrap_or_default())?;
     command
         .args(["-icount", CLOCK, "-m", "640", "-drive"])
         .arg(format!(
@@ -200,6 +207,17 @@ fn with_disk(
         .args(["-device", "vmgenid,guid=auto", "-device", "virtio-rng-pci"])
         .args(super::in_folder(&options.further, folder));
     Ok(command)
+}
+
+/// QEMU's words for a printer at [`LAN_PRINTER`] that writes to `paper`, a connection after the other.
+fn lan_printer(paper: &Path) -> Result<String, BedError> {
+    let program = paper.with_extension("printer");
+    let text = format!("#!/bin/sh\nexec cat >> '{}'\n", paper.display());
+    let writing = || BedError::io(format!("write {}", program.display()));
+    fs::write(&program, text).map_err(writing())?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).map_err(writing())?;
+    let address = LAN_PRINTER.trim_start_matches("socket://");
+    Ok(format!(",guestfwd=tcp:{address}-cmd:{}", program.display()))
 }
 
 fn now_unix_ms() -> u64 {

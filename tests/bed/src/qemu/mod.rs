@@ -26,7 +26,7 @@ use crate::daemon::board_file;
 use crate::process::{BedError, Program, installed_program};
 use archive::Archive;
 pub use disk::{Disk, Partition, Slot};
-pub use image::{ImageOptions, Start, write_initrd};
+pub use image::{ImageOptions, LAN_PRINTER, Start, write_initrd};
 use kept::Kept;
 pub use machine::Machine;
 pub use office::{PRINTER, SOCKET};
@@ -430,7 +430,7 @@ fn command(
         "console={} quiet panic=-1 rdinit=/bin/platen-guest",
         machine.console()
     );
-    let mut command = wired(folder, machine, ipp)?;
+    let mut command = wired(folder, machine, ipp, "")?;
     command
         .args(["-icount", CLOCK, "-m", "512", "-kernel"])
         .arg(machine.kernel_folder()?.join("vmlinuz"))
@@ -443,9 +443,15 @@ fn command(
 
 /// QEMU's words for what every guest has: processor, console, network, the bed's sockets. It ends with
 /// the thread that starts it, also when that is killed.
-fn wired(folder: &Path, machine: Machine, ipp: SocketAddr) -> Result<Command, BedError> {
+fn wired(
+    folder: &Path,
+    machine: Machine,
+    ipp: SocketAddr,
+    further_network: &str,
+) -> Result<Command, BedError> {
     let at = folder.display().to_string();
-    let network = format!("user,id=net,restrict=on,hostfwd=tcp:{ipp}-10.0.2.15:{IPP_PORT}");
+    let network =
+        format!("user,id=net,restrict=on,hostfwd=tcp:{ipp}-10.0.2.15:{IPP_PORT}{further_network}");
     let mut command = Command::new(installed_program("setpriv")?);
     command
         .args(["--pdeathsig", "KILL"])

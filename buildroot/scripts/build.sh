@@ -17,6 +17,8 @@ external=$root/buildroot
 # shellcheck source=/dev/null
 . "$external/buildroot.version"
 
+BUNDLE_MIB_MAX=64
+
 boards() { (cd "$external/configs" && ls) | sed -n 's/^platen_\(.*\)_defconfig$/  \1/p'; }
 fail() { printf '%s\n' "$@" >&2; exit 1; }
 
@@ -110,6 +112,7 @@ make_sbom() {
 # The changelog's section of this version, then what was made.
 write_notes() {
   local name=platen-$board-$VERSION
+  grep -qF "## [$VERSION]" "$root/CHANGELOG.md" || fail "CHANGELOG.md has no section [$VERSION]"
   {
     printf '# Platen %s for %s\n\n' "$VERSION" "$board"
     awk -v head="## [$VERSION]" 'index($0, "## [") == 1 { on = index($0, head) == 1; next } on' "$root/CHANGELOG.md"
@@ -119,6 +122,14 @@ write_notes() {
     awk -F '\t' '{ printf "| %s | %s |\n", $1, $2 }' "$release/sizes.txt"
   } > "$release/$name.md"
   (cd "$release" && sha256sum "$name".* > SHA256SUMS)
+}
+
+# What travels to every box over its site's network has a limit.
+check_size() {
+  local bytes
+  bytes=$(stat -c %s "$release/$VERSION.raucb")
+  [ "$bytes" -le $((BUNDLE_MIB_MAX << 20)) ] \
+    || fail "the bundle has $bytes bytes, more than $BUNDLE_MIB_MAX MiB: $(tr '\n\t' ' :' < "$release/sizes.txt")"
 }
 
 # The names that people see; the disk is mostly empty space.
@@ -134,7 +145,10 @@ case $step in
   image)
     find_keys
     configure
+    rm -rf "$release"
+    mkdir "$release"
     br
+    check_size
     name_files
     make_sbom
     br legal-info

@@ -10,6 +10,7 @@ a=${1:?usage: check-reproducible.sh RELEASE_A RELEASE_B}
 b=${2:?usage: check-reproducible.sh RELEASE_A RELEASE_B}
 for folder in "$a" "$b"; do [ -d "$folder" ] || { echo "$folder is no folder" >&2; exit 2; }; done
 differing=0
+compared=0
 
 report() { echo "differs: $*"; differing=$((differing + 1)); }
 
@@ -47,6 +48,7 @@ look_inside() {
 names() { (cd "$1" && find . -maxdepth 1 -type f | sed 's|^\./||' | LC_ALL=C sort); }
 
 while read -r name; do
+  compared=$((compared + 1))
   if [ ! -e "$a/$name" ] || [ ! -e "$b/$name" ]; then
     report "$name is in one of the two only"
     continue
@@ -66,5 +68,6 @@ while read -r name; do
   fi
 done < <({ names "$a"; names "$b"; } | LC_ALL=C sort -u)
 
+[ "$compared" -gt 0 ] || { echo "$a and $b are empty" >&2; exit 2; }
 [ "$differing" -eq 0 ] || { echo "$differing differ" >&2; exit 1; }
 echo "nothing differs"

@@ -47,17 +47,18 @@ define PLATEN_INSTALL_TARGET_CMDS
 	$(INSTALL) -D -m 0755 $(PLATEN_BUILT)/platenctl $(TARGET_DIR)/usr/bin/platenctl
 endef
 
+# The two below run for a target without a folder: $(@D) is not the package there.
 define PLATEN_ARCHIVE_SOURCE
 	mkdir -p $(REDIST_SOURCES_DIR_TARGET)/platen
 	$(TAR) --exclude=./target --exclude='./.stamp_*' --exclude='./.files-list*' \
 		--sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \
-		-C $(@D) -czf $(REDIST_SOURCES_DIR_TARGET)/platen/platen.tar.gz .
+		-C $(PLATEN_DIR) -czf $(REDIST_SOURCES_DIR_TARGET)/platen/platen.tar.gz .
 endef
 PLATEN_POST_LEGAL_INFO_HOOKS += PLATEN_ARCHIVE_SOURCE
 
 # The crates' licences ask for their texts to go along.
 define PLATEN_COPY_CRATE_LICENCES
-	cd $(@D) && \
+	cd $(PLATEN_DIR) && \
 	$(TARGET_MAKE_ENV) $(PKG_CARGO_ENV) \
 		buildroot/scripts/sbom.py --target $(RUSTC_TARGET_NAME) \
 			--licences $(LICENSE_FILES_DIR_TARGET)/platen-crates
@@ -65,3 +66,6 @@ endef
 PLATEN_POST_LEGAL_INFO_HOOKS += PLATEN_COPY_CRATE_LICENCES
 
 $(eval $(cargo-package))
+
+# Which crates are linked is cargo's to say, also where nothing was built yet.
+platen-legal-info: host-rustc

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `node.toml`: what an administrator sets. Unknown keys are errors that name the line.
 
+mod update;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use platen_model::Window;
-use platen_model::release::ALL_DAYS;
 use platen_net::{HttpsClient, HttpsOptions, NAME_MAX};
 use platen_wire::snmp::COMMUNITY_OCTETS_MAX;
 use serde::Deserialize;
 use thiserror::Error;
+
+pub(crate) use self::update::UpdateConfig;
 
 /// The line islands are 14 hours ahead of UTC.
 const UTC_OFFSET_MAX: u16 = 14 * 60;
@@ -209,32 +211,6 @@ pub(crate) struct RulesConfig {
     pub(crate) unknown_owner: UnknownOwner,
 }
 
-/// `[update]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct UpdateConfig {
-    /// Folder of bundles and of what became of them; without it the box takes no updates.
-    pub(crate) folder: PathBuf,
-    /// Folder of orders to the side that installs.
-    pub(crate) orders: PathBuf,
-    /// What the image says of itself: `NAME=value` lines.
-    pub(crate) release: PathBuf,
-    /// Times of day at which the box may start anew for an update, such as `02:00-05:00`; without it
-    /// at any time at which nobody uses it.
-    pub(crate) window: Option<String>,
-}
-
-impl Default for UpdateConfig {
-    fn default() -> Self {
-        Self {
-            folder: "/data/update".into(),
-            orders: "/run/platen/orders".into(),
-            release: "/etc/platen-release".into(),
-            window: None,
-        }
-    }
-}
-
 /// What becomes of a push job whose owner is not known.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "kebab-case")]
@@ -378,12 +354,6 @@ impl PrinterConfig {
 }
 
 impl Config {
-    /// When the box may start anew for an update; at any time without one.
-    pub(crate) fn update_window(&self) -> Option<Window> {
-        let text = self.update.window.as_ref()?;
-        times(text, self.rules.utc_offset_minutes)
-    }
-
     /// Reads and checks the file at `path`.
     pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
@@ -475,25 +445,6 @@ fn is_path_word(name: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
 }
 
-/// `02:00-05:00`, every day.
-fn times(text: &str, utc_offset_minutes: i16) -> Option<Window> {
-    let minute = |text: &str| {
-        let (hours, minutes) = text.trim().split_once(':')?;
-        let digits = |word: &str| word.len() == 2 && word.bytes().all(|b| b.is_ascii_digit());
-        let plain = digits(hours) && digits(minutes);
-        let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
-        (plain && hours < 24 && minutes < 60).then_some(hours * 60 + minutes)
-    };
-    let (from, to) = text.split_once('-')?;
-    let window = Window {
-        from_minute: minute(from)?,
-        to_minute: minute(to)?,
-        days: ALL_DAYS,
-        utc_offset_minutes,
-    };
-    window.is_right().then_some(window)
-}
-
 fn default_data() -> PathBuf {
     "/var/lib/platen".into()
 }
@@ -561,25 +512,13 @@ mod tests {
     }
 
     #[test]
-    fn a_window_is_two_times_of_day_where_the_box_stands() {
-        let text = "[rules]\nutc_offset_minutes = 480\n[update]\nwindow = \"22:30-05:00\"\n";
-        let window = parse(&format!("{text}{PRINTER}")).unwrap().update_window();
-        let window = window.unwrap();
-        assert_eq!((window.from_minute, window.to_minute), (22 * 60 + 30, 300));
-        assert_eq!(window.utc_offset_minutes, 480);
+    fn a_window_that_is_none_is_refused() {
+        let window = |text: &str| parse(&format!("[update]\nwindow = {text:?}\n{PRINTER}"));
+        let config = window("22:30-05:00").unwrap();
+        assert!(config.update_window().is_some());
         assert!(parse(PRINTER).unwrap().update_window().is_none());
-        for wrong in [
-            "",
-            "2-5",
-            "24:00-05:00",
-            "02:00",
-            "02:60-03:00",
-            "+2:00-05:00",
-        ] {
-            let text = format!("[update]\nwindow = {wrong:?}\n{PRINTER}");
-            let error = parse(&text).unwrap_err().to_string();
-            assert!(error.contains("update.window"), "{error}");
-        }
+        let error = window("2-5").unwrap_err().to_string();
+        assert!(error.contains("update.window"), "{error}");
     }
 
     #[test]

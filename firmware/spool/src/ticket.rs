@@ -236,7 +236,7 @@ mod tests {
         let sealed = keys.values().seal(&context(id), &plain).unwrap();
         disk.create_dir(Path::new("jobs")).unwrap();
         let mut file = disk.create(&ticket_path(id)).unwrap();
-        std::io::Write::write_all(&mut file, &sealed).unwrap();
+        io::Write::write_all(&mut file, &sealed).unwrap();
         drop(file);
         assert_eq!(Ticket::read(&disk, &keys, id).unwrap(), ticket);
     }

@@ -116,9 +116,9 @@ impl Updates {
         installed: Installed,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
-        let boot = fs::read_to_string(BOOT_ID).unwrap_or_default();
+        let boot = this_start(&*clock);
         let note = fs::read_to_string(config.folder.join(NOTE)).unwrap_or_default();
-        let machine = Machine::new(installed.slot.clone(), boot.trim(), &note);
+        let machine = Machine::new(installed.slot.clone(), &boot, &note);
         let updates = Self {
             folder: config.folder.clone(),
             orders: config.orders.clone(),
@@ -229,6 +229,16 @@ impl Updates {
 
     fn upload(&self) -> MutexGuard<'_, Option<Upload>> {
         self.upload.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Names this start of the system; where that can't be told, this start of the daemon: then a restart
+/// that may have been tried before is not tried again.
+fn this_start(clock: &dyn Clock) -> String {
+    let id = fs::read_to_string(BOOT_ID).unwrap_or_default();
+    match id.trim() {
+        "" => format!("daemon-{}-{}", std::process::id(), clock.now().unix_ms),
+        id => id.to_owned(),
     }
 }
 

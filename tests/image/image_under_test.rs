@@ -98,8 +98,13 @@ impl BoxDisk {
 
 /// Waits until the daemon has told systemd that clients can print.
 pub(crate) fn await_ready(guest: &mut Guest) {
-    let ready = ["/bin/systemctl", "is-active", "platend.service"];
-    let waited = guest.wait_for(&ready, "active\n", LONG);
+    let ready = [
+        "/bin/systemctl",
+        "show",
+        "--property=ActiveState",
+        "platend.service",
+    ];
+    let waited = guest.wait_for(&ready, "=active\n", LONG);
     waited.unwrap_or_else(|error| panic!("{error}\n{}", journal(guest)));
 }
 

@@ -201,7 +201,7 @@ fn overlay_refuses_what_is_no_whole_bundle() {
     for length in [0, 3, 4096, good.len() / 2, good.len() - 1] {
         refused(&bench, &good[..length], words);
     }
-    refused(&bench, &[0xa5; 20_000], words);
+    refused(&bench, &vec![0xa5; 20_000], words);
 }
 
 #[test]

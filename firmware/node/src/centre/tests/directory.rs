@@ -64,7 +64,7 @@ fn a_directory_that_goes_back_is_refused_and_told() {
     wait_until("the new generation serves", || {
         bench.centre.parts.cache.terms().groups.len() == 1
     });
-    assert!(!bench.has_alert("directory-rolled-back"));
+    wait_until("it is over", || !bench.has_alert("directory-rolled-back"));
 }
 
 #[test]

@@ -329,7 +329,7 @@ mod tests {
         std::fs::write(folder.join("image.json"), beside.to_string()).unwrap();
         assert_eq!(
             path(&["--notes", "new & shiny"]).unwrap(),
-            "/v1/releases?version=1.4.0&compatible=platen-x86_64&notes=new+%26+shiny&size=7&sha256=ab"
+            "/v1/releases?version=1.4.0&compatible=platen-x86_64&notes=new%20%26%20shiny&size=7&sha256=ab"
         );
         std::fs::write(folder.join("image.raucb.json"), "{").unwrap();
         assert!(path(&[]).unwrap_err().contains("does not describe"));

@@ -3,7 +3,8 @@
 //!
 //! `judge` decides on a job by the site's rules and quotas and sets aside what it may take; `tap`
 //! releases what a person wants; one `worker` thread per printer carries it out, in order;
-//! `target` is what both know about a printer, `pace` whether its thread comes round. The ledger's `Released` record is the release
+//! `target` is what both know about a printer,
+//! `pace` whether its thread comes round. The ledger's `Released` record is the release
 //! ticket: it is synced before the first byte leaves.
 
 mod approvals;

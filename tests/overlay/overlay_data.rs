@@ -28,7 +28,8 @@ fn bench(board: &str) -> Bench {
     bench.stub(
         "cryptsetup",
         &format!(
-            "case $1 in open) busybox cat > '{0}.try'; {1} open --test-passphrase --type luks2 --key-file '{0}.try' '{2}' || exit 2; \
+            "case $1 in open) busybox cat > '{0}.try'; \
+             {1} open --test-passphrase --type luks2 --key-file '{0}.try' '{2}' || exit 2; \
              [ -e '{0}' ] || busybox truncate -s 24M '{0}' ;; *) exec {1} \"$@\" ;; esac",
             opened.display(),
             real.display(),
@@ -351,7 +352,8 @@ fn overlay_grows_the_data_partition_to_whole_mebibytes() {
 
 #[test]
 fn overlay_grows_the_extended_partition_before_the_data_in_it() {
-    let mbr = "label: dos\nsize=2MiB\nsize=2MiB\nsize=2MiB\nstart=8MiB, size=80MiB, type=5\nstart=9MiB, size=2MiB\nstart=12MiB, size=2MiB\nstart=15MiB, size=40MiB\n";
+    let mbr = "label: dos\nsize=2MiB\nsize=2MiB\nsize=2MiB\nstart=8MiB, size=80MiB, type=5\n\
+               start=9MiB, size=2MiB\nstart=12MiB, size=2MiB\nstart=15MiB, size=40MiB\n";
     let (bench, disk) = with_table("raspberrypi4_64", mbr, 7, 15, 300 * OF_MIB + 99);
     let ran = start(&bench);
     assert!(ran.out.contains("the partition has grown"), "{ran:?}");

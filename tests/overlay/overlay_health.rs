@@ -7,7 +7,8 @@ use std::fs;
 use crate::bench::{Bench, CUT};
 
 const TRIAL_OF_B: &str = r#"{"slot":"B","version":"1.3.0","source":"centre","from":"1.2.3","expect":["daemon","printer hall"]}"#;
-const INSTALLED: &str = r#"{"phase":"installed","percent":100,"version":"1.3.0","from":"1.2.3","slot":"B","source":"centre","reason":"","at_unix_ms":1}"#;
+const INSTALLED: &str = r#"{"phase":"installed","percent":100,"version":"1.3.0","from":"1.2.3",
+    "slot":"B","source":"centre","reason":"","at_unix_ms":1}"#;
 
 /// What is asked first at every examination.
 const NETWORK: &str = "systemctl --quiet is-active platen-firewall.service\n\

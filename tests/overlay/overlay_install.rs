@@ -104,7 +104,11 @@ fn bench(workshop: &Workshop, install: &str) -> Bench {
     let seen = bench.at("seen").display().to_string();
     bench.stub(
         "rauc",
-        &format!("case $1 in info) {real} ;; install) cp {}/data/update/*.json {seen} 2>/dev/null; {install} ;; esac", bench.at("").display()),
+        &format!(
+            "case $1 in info) {real} ;; install) cp {}/data/update/*.json {seen} 2>/dev/null; \
+             {install} ;; esac",
+            bench.at("").display()
+        ),
     );
     fs::create_dir(bench.at("seen")).unwrap();
     bench
@@ -418,7 +422,9 @@ fn overlay_compares_versions_as_their_makers_do() {
 /// The folder of a USB stick, and the box it is plugged into.
 fn stick(workshop: &Workshop, bundles: &[(&str, Vec<u8>)]) -> Bench {
     let bench = bench(workshop, WELL);
-    let health = r#"{"version":"1.2.3","slot":"A","items":[{"name":"daemon","ok":true,"text":"x"},{"name":"printer hall","ok":false,"text":"off"},{"name":"device reader","ok":true,"text":""}]}"#;
+    let health = r#"{"version":"1.2.3","slot":"A","items":[{"name":"daemon","ok":true,"text":"x"},"#
+        .to_owned()
+        + r#"{"name":"printer hall","ok":false,"text":"off"},{"name":"device reader","ok":true,"text":""}]}"#;
     bench.stub("platenctl", &format!("echo '{health}'"));
     for (name, bundle) in bundles {
         let path = bench.at("run/platen-usb/platen").join(name);

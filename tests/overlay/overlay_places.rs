@@ -184,7 +184,8 @@ fn overlay_passes_on_the_name_servers_that_the_network_told() {
     );
     bench.write(
         "run/systemd/netif/state",
-        "# This is private data. Do not parse.\nOPER_STATE=routable\nDNS=192.0.2.1 2001:db8::1 fe80::1%eth0 192.0.2.4\nDOMAINS=example.org office\n",
+        "# This is private data. Do not parse.\nOPER_STATE=routable\n\
+         DNS=192.0.2.1 2001:db8::1 fe80::1%eth0 192.0.2.4\nDOMAINS=example.org office\n",
     );
     assert_eq!(
         read(&bench),

@@ -72,16 +72,45 @@ pub struct PrivateNetwork {
 
 /// The way in.
 #[derive(Clone, Debug)]
-struct Inside {
+pub(crate) struct Inside {
     nsenter: PathBuf,
     args: Vec<String>,
 }
 
 impl Inside {
-    fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    /// Into these kinds of namespaces, as `nsenter` names them, of a program that holds them open.
+    pub(crate) fn of(holder: &Program, kinds: &[&str]) -> Result<Self, BedError> {
+        let mut args = vec![format!("--target={}", holder.id())];
+        args.extend(kinds.iter().map(|kind| (*kind).to_owned()));
+        if !rustix::process::geteuid().is_root() {
+            args.extend(["--user", "--preserve-credentials"].map(str::to_owned));
+        }
+        Ok(Self {
+            nsenter: installed_program("nsenter")?,
+            args,
+        })
+    }
+
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(&self.nsenter);
         command.args(&self.args).arg("--").arg(program);
         command
+    }
+
+    /// A finished command inside: program, arguments, environment and folder are kept.
+    pub(crate) fn inside(&self, command: &Command) -> Command {
+        let mut wrapped = self.command(command.get_program());
+        wrapped.args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => wrapped.env(name, value),
+                None => wrapped.env_remove(name),
+            };
+        }
+        if let Some(folder) = command.get_current_dir() {
+            wrapped.current_dir(folder);
+        }
+        wrapped
     }
 }
 
@@ -103,15 +132,7 @@ impl PrivateNetwork {
         unshare.args(["--", "sh", "-c", SETUP, "sh"]).arg(folder);
         let mut holder = Program::start("namespace", unshare, folder)?;
         holder.wait_for_line("up", START_LIMIT)?;
-        let mut args = vec![format!("--target={}", holder.id())];
-        args.extend(["--net", "--mount"].map(str::to_owned));
-        if !root {
-            args.extend(["--user", "--preserve-credentials"].map(str::to_owned));
-        }
-        let inside = Inside {
-            nsenter: installed_program("nsenter")?,
-            args,
-        };
+        let inside = Inside::of(&holder, &["--net", "--mount"])?;
         let dbus = start_dbus(&inside, folder)?;
         let avahi = start_avahi(&inside, folder)?;
         Ok(Self {
@@ -130,18 +151,7 @@ impl PrivateNetwork {
     /// Puts a finished command inside: program, arguments, environment and folder are kept.
     #[must_use]
     pub fn inside(&self, command: &Command) -> Command {
-        let mut wrapped = self.inside.command(command.get_program());
-        wrapped.args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => wrapped.env(name, value),
-                None => wrapped.env_remove(name),
-            };
-        }
-        if let Some(folder) = command.get_current_dir() {
-            wrapped.current_dir(folder);
-        }
-        wrapped
+        self.inside.inside(command)
     }
 }
 

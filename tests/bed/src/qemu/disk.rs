@@ -2,6 +2,7 @@
 //! The box's disk as a file: copied from the image, looked into from outside while no guest runs on it.
 
 use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -53,7 +54,8 @@ impl Slot {
 }
 
 impl Disk {
-    /// A copy of an image's disk, grown to `mib`: what a person has who wrote the image to a card.
+    /// A copy of an image's disk, grown to `mib` if it is smaller: what a person has who wrote the image to a
+    /// card.
     ///
     /// # Errors
     /// [`BedError::Failed`], [`BedError::Io`].
@@ -67,7 +69,8 @@ impl Disk {
             .arg(image)
             .arg(to))?;
         let file = File::options().write(true).open(to).map_err(growing())?;
-        file.set_len(mib << 20).map_err(growing())?;
+        let size = file.metadata().map_err(growing())?.len();
+        file.set_len(size.max(mib << 20)).map_err(growing())?;
         Ok(Self {
             path: to.to_owned(),
         })
@@ -135,6 +138,30 @@ impl Disk {
             .arg(&scratch)
             .arg(format!("::{path}")))?;
         fs::remove_file(&scratch).map_err(writing())
+    }
+
+    /// The bytes of a partition.
+    ///
+    /// # Errors
+    /// As [`Disk::place`].
+    pub fn bytes(&self, partition: Partition) -> Result<Vec<u8>, BedError> {
+        let (start, size) = self.place(partition)?;
+        let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
+        let file = File::open(&self.path);
+        file.and_then(|file| file.read_exact_at(&mut bytes, start))
+            .map_err(BedError::io(format!("read {}", self.path.display())))?;
+        Ok(bytes)
+    }
+
+    /// Writes over the first bytes of a partition.
+    ///
+    /// # Errors
+    /// As [`Disk::place`].
+    pub fn overwrite(&self, partition: Partition, bytes: &[u8]) -> Result<(), BedError> {
+        let (start, _) = self.place(partition)?;
+        let file = File::options().write(true).open(&self.path);
+        file.and_then(|file| file.write_all_at(bytes, start))
+            .map_err(BedError::io(format!("write {}", self.path.display())))
     }
 
     fn inside(&self, partition: Partition) -> Result<String, BedError> {

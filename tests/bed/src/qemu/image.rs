@@ -6,20 +6,37 @@ use std::fs;
 use std::io::{BufReader, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use platen_guest::protocol::{Request, START_PORT, send_request, take_reply};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::archive::{self, Archive};
-use super::{Disk, Guest, Machine, kept, wired};
+use super::{Disk, Guest, Machine, Wires, kept, wired};
 use crate::cups::free_address;
 use crate::process::{BedError, installed_program, own_program};
 use crate::qemu::kept::Kept;
 
-/// The guest's clock counts its instructions, 4 ns each: a quarter of what one core of a small board
-/// does.
-const CLOCK: &str = "shift=2";
+/// How an image's clock runs: it counts the guest's instructions, however busy this machine is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Clock {
+    /// 4 ns an instruction: what takes long here takes long enough for a person's patience.
+    Patient,
+    /// 1 ns an instruction, 1,000 million a second: about one core of four of a Raspberry Pi Zero 2 W.
+    /// For measuring.
+    Board,
+}
+
+impl Clock {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Patient => "shift=2",
+            Self::Board => "shift=0",
+        }
+    }
+}
+
 /// How long an image may take until its agent answers, on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(300);
 /// Where a box with [`ImageOptions::paper`] finds a printer in its network.
@@ -31,6 +48,9 @@ const OVMF: &str = "/usr/share/OVMF";
 pub enum Start {
     /// UEFI, GRUB, the slot's kernel: all from the disk.
     Firmware,
+    /// The kernel from its beginning, as a boot loader starts it, with what brings the agent in; then
+    /// everything from the disk, in the slot that GRUB would take.
+    Kernel,
     /// The kernel and what brings the agent in, as kept; then everything from the disk, in the slot that
     /// GRUB would take.
     Kept,
@@ -43,8 +63,12 @@ pub struct ImageOptions {
     pub start: Start,
     /// QEMU's cache mode of the disk.
     pub cache: &'static str,
+    /// Its clock.
+    pub clock: Clock,
     /// File to which a printer in the box's network appends what it is sent: it survives the box's end.
     pub paper: Option<PathBuf>,
+    /// Its wire in the house's network, instead of the network that QEMU makes up.
+    pub wires: Option<Arc<Wires>>,
     /// Further words for QEMU. `{folder}` stands for the guest's folder.
     pub further: Vec<String>,
 }
@@ -56,7 +80,9 @@ impl ImageOptions {
         Self {
             start,
             cache: "writeback",
+            clock: Clock::Patient,
             paper: None,
+            wires: None,
             further: Vec::new(),
         }
     }
@@ -76,10 +102,46 @@ impl Guest {
         super::make(folder)?;
         let mut guest = match options.start {
             Start::Firmware => by_firmware(folder, disk, options)?,
+            Start::Kernel => by_kernel(folder, image, disk, options)?,
             Start::Kept => from_kept(folder, image, disk, options)?,
         };
         guest.await_agent_within(START_LIMIT)?;
         Ok(guest)
+    }
+
+    /// A guest as `prepare` left one, which is made once for all tests of this program and this image: it
+    /// goes on from there, on a disk of its own in `folder`. `prepare` has to start it by [`Start::Kept`],
+    /// with the same `options`.
+    ///
+    /// # Errors
+    /// As [`Guest::start_image`], and what `prepare` failed with.
+    pub fn prepared_image(
+        folder: &Path,
+        image: &Path,
+        options: &ImageOptions,
+        prepare: impl FnOnce() -> Result<(Self, Disk), BedError>,
+    ) -> Result<(Self, Disk), BedError> {
+        let files = image_files(image)?;
+        let program = std::env::current_exe().map_err(BedError::io("find the running program"))?;
+        let facts = [files.to_vec(), vec![image.join("disk.img"), program]].concat();
+        let kept = Kept::from(Machine::X86_64, &facts, &options.further)?;
+        let lock = kept.lock_alone()?;
+        let place = kept.folder().join("disk.img");
+        if !kept.is_there() {
+            let (guest, disk) = prepare()?;
+            let unfinished = kept.folder().join("disk.unfinished");
+            kept.keep_with(guest, || {
+                disk.duplicate(&unfinished)?;
+                fs::rename(&unfinished, &place).map_err(BedError::io("keep a disk"))
+            })?;
+        }
+        super::make(folder)?;
+        let disk = Disk::copy(&place, &folder.join("disk.img"), 0)?;
+        let mut guest = held(folder, disk.path(), &files, options, Some(&kept.state()))?;
+        kept::go_on(&mut guest.qmp)?;
+        drop(lock);
+        guest.await_agent_within(START_LIMIT)?;
+        Ok((guest, disk))
     }
 
     /// Whether QEMU runs: a guest that switches itself off or starts anew ends it.
@@ -105,6 +167,25 @@ fn by_firmware(folder: &Path, disk: &Disk, options: &ImageOptions) -> Result<Gue
     Guest::attach(command, folder, ipp)
 }
 
+fn by_kernel(
+    folder: &Path,
+    image: &Path,
+    disk: &Disk,
+    options: &ImageOptions,
+) -> Result<Guest, BedError> {
+    let [kernel, initrd] = image_files(image)?;
+    let ipp = free_address()?;
+    let mut command = with_disk(folder, disk.path(), options, ipp)?;
+    let words = disk.words(disk.next_slot()?)?;
+    command
+        .arg("-kernel")
+        .arg(kernel)
+        .arg("-initrd")
+        .arg(initrd);
+    command.args(["-append", &words]);
+    Guest::attach(command, folder, ipp)
+}
+
 fn from_kept(
     folder: &Path,
     image: &Path,
@@ -113,7 +194,8 @@ fn from_kept(
 ) -> Result<Guest, BedError> {
     let kernel = Machine::X86_64.kernel_folder()?.join("vmlinuz");
     let files = [kernel, image.join("initrd.img")];
-    let kept = Kept::from(Machine::X86_64, &files, &options.further)?;
+    let words = [&[options.clock.words().to_owned()], &options.further[..]].concat();
+    let kept = Kept::from(Machine::X86_64, &files, &words)?;
     let lock = kept.lock()?;
     if !kept.is_there() {
         let blank = kept.folder().join("blank");
@@ -138,6 +220,12 @@ fn from_kept(
     };
     tell_first(folder, &proceed)?;
     Ok(guest)
+}
+
+/// What a kept start begins with: kernel and first file system.
+fn image_files(image: &Path) -> Result<[PathBuf; 2], BedError> {
+    let kernel = Machine::X86_64.kernel_folder()?.join("vmlinuz");
+    Ok([kernel, image.join("initrd.img")])
 }
 
 /// Asks the image's first program, which waits.
@@ -193,10 +281,16 @@ fn with_disk(
     options: &ImageOptions,
     ipp: std::net::SocketAddr,
 ) -> Result<std::process::Command, BedError> {
-    let paper = options.paper.as_deref().map(lan_printer).transpose()?;
-    let mut command = wired(folder, Machine::X86_64, ipp, &paper.unwrap_or_default())?;
+    let mut network = super::user_network(ipp);
+    if let Some(paper) = &options.paper {
+        network += &lan_printer(paper)?;
+    }
+    let mut command = match &options.wires {
+        None => wired(folder, Machine::X86_64, &network)?,
+        Some(wires) => wires.inside(&wired(folder, Machine::X86_64, &Wires::house())?),
+    };
     command
-        .args(["-icount", CLOCK, "-m", "640", "-drive"])
+        .args(["-icount", options.clock.words(), "-m", "640", "-drive"])
         .arg(format!(
             "file={},format=raw,if=none,id=disk,cache={}",
             disk.display(),

@@ -66,6 +66,15 @@ impl Kept {
         Ok(lock)
     }
 
+    /// The same for states that take long to be made, and start guests from others meanwhile.
+    pub(super) fn lock_alone(&self) -> Result<File, BedError> {
+        let locking = || BedError::io(format!("lock {}", self.folder.display()));
+        fs::create_dir_all(&self.folder).map_err(locking())?;
+        let lock = File::create(self.folder.join("lock")).map_err(locking())?;
+        lock.lock().map_err(locking())?;
+        Ok(lock)
+    }
+
     pub(super) fn is_there(&self) -> bool {
         self.state().is_file()
     }
@@ -81,6 +90,15 @@ impl Kept {
 
     /// Stops the guest for good and keeps it.
     pub(super) fn keep(&self, guest: Guest) -> Result<(), BedError> {
+        self.keep_with(guest, || Ok(()))
+    }
+
+    /// The same, with what `more` keeps of it once it has stopped.
+    pub(super) fn keep_with(
+        &self,
+        guest: Guest,
+        more: impl FnOnce() -> Result<(), BedError>,
+    ) -> Result<(), BedError> {
         let Guest {
             mut program,
             agent,
@@ -106,6 +124,7 @@ impl Kept {
             }
         })?;
         program.kill()?;
+        more()?;
         let state = self.state();
         fs::rename(&unfinished, &state)
             .map_err(BedError::io(format!("write {}", state.display())))?;

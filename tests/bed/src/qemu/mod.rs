@@ -10,6 +10,8 @@ mod kept;
 mod machine;
 mod office;
 mod qmp;
+mod times;
+mod wires;
 
 use std::fs;
 use std::io::BufReader;
@@ -26,11 +28,13 @@ use crate::daemon::board_file;
 use crate::process::{BedError, Program, installed_program};
 use archive::Archive;
 pub use disk::{Disk, Partition, Slot};
-pub use image::{ImageOptions, LAN_PRINTER, Start, write_initrd};
+pub use image::{Clock, ImageOptions, LAN_PRINTER, Start, write_initrd};
 use kept::Kept;
 pub use machine::Machine;
 pub use office::{PRINTER, SOCKET};
 pub use qmp::Qmp;
+pub use times::StartTimes;
+pub use wires::{BED, HOUSE, PRINTERS, Scanned, Wires};
 
 /// From the start of QEMU to the agent's first answer; a quiet machine needs 6 s.
 const BOOT_LIMIT: Duration = Duration::from_secs(150);
@@ -79,6 +83,8 @@ pub struct Guest {
     agent: BufReader<UnixStream>,
     qmp: Qmp,
     ipp: SocketAddr,
+    /// Where the agent's program is.
+    own: &'static str,
 }
 
 /// What a program in the guest did.
@@ -173,6 +179,7 @@ impl Guest {
             agent: BufReader::new(agent),
             qmp,
             ipp,
+            own: "/bin/platen-guest",
         })
     }
 
@@ -302,10 +309,7 @@ impl Guest {
     /// [`BedError::Answer`] with the part's refusal.
     pub fn tell(&mut self, part: &str, command: &str) -> Result<String, BedError> {
         let words = command.split_whitespace();
-        let argv: Vec<&str> = ["/bin/platen-guest", "tell", part]
-            .into_iter()
-            .chain(words)
-            .collect();
+        let argv: Vec<&str> = [self.own, "tell", part].into_iter().chain(words).collect();
         self.output(&argv).map(|out| out.trim_end().to_owned())
     }
 
@@ -430,7 +434,7 @@ fn command(
         "console={} quiet panic=-1 rdinit=/bin/platen-guest",
         machine.console()
     );
-    let mut command = wired(folder, machine, ipp, "")?;
+    let mut command = wired(folder, machine, &user_network(ipp))?;
     command
         .args(["-icount", CLOCK, "-m", "512", "-kernel"])
         .arg(machine.kernel_folder()?.join("vmlinuz"))
@@ -443,15 +447,8 @@ fn command(
 
 /// QEMU's words for what every guest has: processor, console, network, the bed's sockets. It ends with
 /// the thread that starts it, also when that is killed.
-fn wired(
-    folder: &Path,
-    machine: Machine,
-    ipp: SocketAddr,
-    further_network: &str,
-) -> Result<Command, BedError> {
+fn wired(folder: &Path, machine: Machine, network: &str) -> Result<Command, BedError> {
     let at = folder.display().to_string();
-    let network =
-        format!("user,id=net,restrict=on,hostfwd=tcp:{ipp}-10.0.2.15:{IPP_PORT}{further_network}");
     let mut command = Command::new(installed_program("setpriv")?);
     command
         .args(["--pdeathsig", "KILL"])
@@ -461,7 +458,7 @@ fn wired(
         .args(["-nodefaults", "-no-reboot", "-display", "none"])
         .args(["-serial", &format!("file:{at}/console.log")])
         .args(["-qmp", &format!("unix:{at}/qmp.sock,server=on,wait=off")])
-        .args(["-netdev", &network, "-device", "virtio-net-pci,netdev=net"])
+        .args(["-netdev", network, "-device", "virtio-net-pci,netdev=net"])
         .args(["-device", "virtio-serial-pci", "-chardev"])
         .arg(format!(
             "socket,id=agent,path={at}/agent.sock,server=on,wait=off"
@@ -471,6 +468,11 @@ fn wired(
             &format!("virtserialport,chardev=agent,name={PORT}"),
         ]);
     Ok(command)
+}
+
+/// QEMU's words for a network that it makes up: the guest reaches nothing, and is reached at its IPP port.
+fn user_network(ipp: SocketAddr) -> String {
+    format!("user,id=net,restrict=on,hostfwd=tcp:{ipp}-10.0.2.15:{IPP_PORT}")
 }
 
 /// Words with the guest's folder where `{folder}` stands.

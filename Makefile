@@ -82,6 +82,8 @@ guest-kernels: deps
 .PHONY: image-for-tests
 image-for-tests: build guest-kernels
 	@tests/image/make.sh
+	@BUNDLE_ONLY=1 tests/image/make.sh 9.1.0
+	@BUNDLE_ONLY=1 TREE_EDIT=tests/image/broken-daemon.sh tests/image/make.sh 9.2.0
 
 image-test: image-for-tests ## Start the image in QEMU: power cuts and updates in full number, threats, sizes
 	@PLATEN_CUTS=full $(CARGO) nextest run -p platen-tests --test image

@@ -228,8 +228,8 @@ impl Disk {
         let id = self.boot_state("machine_id")?;
         let id = id.map_or_else(String::new, |id| format!(" systemd.machine_id={id}"));
         Ok(format!(
-            "\"dm-mod.create=platen-root,,,ro,0 {} verity 1 PARTUUID={root} PARTUUID={root} 4096 4096 {} {} sha256 \
-             {} {} 1 restart_on_corruption\" root=/dev/dm-0 ro rootfstype=squashfs panic=5 systemd.journald.forward_to_console=1 platen.slot={name} \
+            "\"dm-mod.create=platen-root,,,ro,0 {} verity 1 PARTUUID={root} PARTUUID={root} 4096 4096 \
+             {} {} sha256 {} {} 1 restart_on_corruption\" root=/dev/dm-0 ro rootfstype=squashfs panic=5 platen.slot={name} \
              rauc.slot={name}{id} {}",
             number("sectors")?,
             number("blocks")?,

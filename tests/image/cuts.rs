@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use platen_bed::documents::Noise;
+use platen_bed::process::installed_program;
 use platen_bed::qemu::{Guest, ImageOptions, Start};
 use platen_bed::sender::{Accepted, send_until_gone};
 use serde_json::Value;
@@ -20,6 +21,9 @@ use crate::image_under_test::{BoxDisk, LONG, await_ready, tries};
 /// Rounds of one box; in `make test` some of them.
 const ROUNDS: usize = 22;
 const ROUNDS_PART: usize = 4;
+/// Shutdowns of the data's file system that drop its journal.
+const SHUTDOWNS: usize = 8;
+const SHUTDOWNS_PART: usize = 2;
 /// First starts that are cut.
 const FIRST_STARTS: usize = 8;
 const FIRST_STARTS_PART: usize = 2;
@@ -80,6 +84,50 @@ fn cut_at_work(cache: &'static str, seed: u64) {
         );
     }
     println!("{} jobs accepted over {rounds} cuts", accepted.len());
+    assert!(accepted.len() > rounds, "too few jobs to prove anything");
+    seat.guest.power_off().unwrap();
+}
+
+/// What a pulled plug does to a file system whose disk keeps little: what was not synced is gone, the journal
+/// too. Linux's ext4 does that when it is told to (`EXT4_IOC_SHUTDOWN` without a flush of the log).
+#[test]
+fn a_data_file_system_that_drops_its_journal_has_kept_what_was_accepted() {
+    let seed = 0x00d1_5c0d;
+    println!("seed {seed:#x}");
+    let mut noise = Noise::new(seed);
+    let mut machine = BoxDisk::new();
+    machine.use_lan_printer();
+    let mut seat = sit_down(machine.start(Start::Kept));
+    let rounds = tries(SHUTDOWNS, SHUTDOWNS_PART);
+    let users: String = (0..rounds)
+        .map(|round| format!("user{round},,{}\n", card(round)))
+        .collect();
+    seat.guest.import_users(&users).unwrap();
+    let mut accepted = Vec::new();
+    for round in 0..rounds {
+        let xfs_io = installed_program("xfs_io").unwrap();
+        let program = std::fs::read(xfs_io).unwrap();
+        seat.guest.write("/run/xfs_io", &program).unwrap();
+        seat.guest
+            .output(&["/bin/chmod", "755", "/run/xfs_io"])
+            .unwrap();
+        let prefix = format!("job-{round}");
+        let client = send_until_gone(seat.guest.ipp(), format!("user{round}"), prefix);
+        rest(&mut noise, WORK_MAX_MS);
+        seat.guest
+            .tell("chip", &format!("place {}", card(round)))
+            .unwrap();
+        rest(&mut noise, WORK_MAX_MS);
+        let drop_it = ["/run/xfs_io", "-x", "-c", "shutdown", "/data"];
+        seat.guest.output(&drop_it).unwrap();
+        let refused = seat.guest.write("/data/after", b"too late");
+        assert!(refused.is_err(), "the file system takes nothing any more");
+        seat.guest.cut_power().unwrap();
+        accepted.extend(client.join().unwrap());
+        seat = sit_down(machine.start(Start::Kept));
+        look_over(&mut seat, &accepted, &machine.printed(), round);
+    }
+    println!("{} jobs accepted over {rounds} shutdowns", accepted.len());
     assert!(accepted.len() > rounds, "too few jobs to prove anything");
     seat.guest.power_off().unwrap();
 }

@@ -8,10 +8,12 @@
 # Needs tests/guest/kernel.sh amd64 and `cargo build --workspace --bins` before it.
 #
 # OUT/disk.img etc. are those of buildroot/scripts/image.sh; OUT/initrd.img is the test bed's, see tests/guest/src/initrd.rs.
-# From the environment: TREE_EDIT, a program that is given the tree before it is packed (a test's broken image).
+# From the environment: TREE_EDIT, a program that is given the tree before it is packed (a test's broken image);
+# BUNDLE_ONLY=1: nothing but the bundle stays, packed quickly: a release to update to.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 umask 022
+if [ -n "${BUNDLE_ONLY:-}" ]; then ZSTD_LEVEL=1; fi
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 version=${1:-$(cat "$root/buildroot/VERSION")}
@@ -105,3 +107,4 @@ rm -rf "$out/tree"
 "$programs/platen-initrd" "$out/initrd.img"
 SQUASHFS=$out/root.squashfs KERNEL=$kernel/vmlinuz INITRD=$out/initrd.img VERSION=$version KEYS=$keys \
   "$root/buildroot/scripts/image.sh" "$board" "$out"
+if [ -n "${BUNDLE_ONLY:-}" ]; then rm -f "$out"/{disk.img,root.squashfs,initrd.img,root.img,boot.vfat}; fi

@@ -107,8 +107,9 @@ sbom: ## What that firmware holds, as CycloneDX: BOARD=…
 image-compare: ## What differs between two builds of one commit: A=folder B=folder
 	@buildroot/scripts/check-reproducible.sh "$(A)" "$(B)"
 
-bench: release ## Measure against cupsd in the same run, and the card readers
+bench: release guest-kernels ## Measure against cupsd in the same run, the card readers, and the image
 	@target/release/platen-bench
+	@target/release/platen-bench --image
 
 FUZZ_ROUNDS ?= 2000000
 fuzz: ## Feed every parser with damaged input, at length (FUZZ_ROUNDS, PLATEN_FUZZ_SEED)

@@ -6,6 +6,7 @@ pub mod answer;
 pub mod bench;
 pub mod centre;
 pub mod document;
+pub mod image;
 pub mod ingest;
 pub mod measure;
 pub mod process;

@@ -16,6 +16,7 @@ use platen_bed::signals::on_stop;
 use platen_bed::wait::unix_time;
 use platen_perf::bench::{self, Results};
 use platen_perf::centre;
+use platen_perf::image;
 use platen_perf::reader;
 use platen_perf::table;
 use platen_perf::verdict::{Verdict, verdicts};
@@ -28,6 +29,8 @@ platen-bench --readers
     The card readers alone.
 platen-bench --centre
     The central server and its boxes alone.
+platen-bench --image
+    The box's image in a guest alone: its start, its size, its memory.
 
   --out DIR    results, and the servers' folders while they run: on the disk that is to be
                measured (target/bench)
@@ -41,6 +44,7 @@ struct Arguments {
     json: bool,
     readers: bool,
     centre: bool,
+    image: bool,
     help: bool,
 }
 
@@ -76,6 +80,7 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Arguments, lexopt::Error> {
         json: false,
         readers: false,
         centre: false,
+        image: false,
         help: false,
     };
     while let Some(argument) = parser.next()? {
@@ -85,6 +90,7 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Arguments, lexopt::Error> {
             Long("json") => given.json = true,
             Long("readers") => given.readers = true,
             Long("centre") => given.centre = true,
+            Long("image") => given.image = true,
             Long("help") | Short('h') => given.help = true,
             other => return Err(other.unexpected()),
         }
@@ -107,6 +113,10 @@ fn run(given: &Arguments) -> Result<bool, Box<dyn Error>> {
     let work = fs::canonicalize(&given.out)?;
     if given.centre {
         print!("{}", centre::run(&work)?);
+        return Ok(true);
+    }
+    if given.image {
+        print!("{}", image::run(&work)?);
         return Ok(true);
     }
     let ending = end_by_signal()?;

@@ -140,6 +140,16 @@ impl Disk {
         fs::remove_file(&scratch).map_err(writing())
     }
 
+    /// Makes a folder of a FAT partition.
+    ///
+    /// # Errors
+    /// [`BedError::Failed`].
+    pub fn make_folder(&self, partition: Partition, path: &str) -> Result<(), BedError> {
+        let inside = self.inside(partition)?;
+        run(Command::new(installed_program("mmd")?).args(["-i", &inside, &format!("::{path}")]))
+            .map(drop)
+    }
+
     /// The bytes of a partition.
     ///
     /// # Errors

@@ -37,6 +37,8 @@ impl Clock {
     }
 }
 
+/// The bed's own program beside an image: `platen_guest::initrd`.
+const OWN: &str = "/run/guest/platen-guest";
 /// How long an image may take until its agent answers, on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(300);
 /// Where a box with [`ImageOptions::paper`] finds a printer in its network.
@@ -105,6 +107,7 @@ impl Guest {
             Start::Kernel => by_kernel(folder, image, disk, options)?,
             Start::Kept => from_kept(folder, image, disk, options)?,
         };
+        guest.own = OWN;
         guest.await_agent_within(START_LIMIT)?;
         Ok(guest)
     }
@@ -140,6 +143,7 @@ impl Guest {
         let mut guest = held(folder, disk.path(), &files, options, Some(&kept.state()))?;
         kept::go_on(&mut guest.qmp)?;
         drop(lock);
+        guest.own = OWN;
         guest.await_agent_within(START_LIMIT)?;
         Ok((guest, disk))
     }

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use platen_bed::process::BedError;
 use platen_bed::qemu::{Disk, Guest, ImageOptions, LAN_PRINTER, Partition, Start};
+use platen_bed::sender::{Sent, send};
 use tempfile::TempDir;
 
 use crate::box_in_guest::GuestBox;
@@ -53,6 +55,34 @@ impl BoxDisk {
         }
     }
 
+    /// A box in use, up and running: its first start was found good, it knows [`USER`], and keeps the job
+    /// [`JOB`] for that user. Made once, then kept.
+    pub(crate) fn in_use() -> (Self, GuestBox) {
+        let image = image(VERSION);
+        let folder = TempDir::new().unwrap();
+        let mut options = ImageOptions::new(Start::Kept);
+        options.paper = Some(folder.path().join("paper"));
+        // Its disk is copied after it has been prepared.
+        let mut first = None;
+        let prepare = || {
+            let machine = first.insert(Self::of(&image));
+            machine.use_lan_printer();
+            let mut guest = machine.start(Start::Kept);
+            put_to_use(&mut guest);
+            Ok((guest, machine.disk.clone()))
+        };
+        let place = folder.path().join("guest-0");
+        let prepared = Guest::prepared_image(&place, &image, &options, prepare);
+        let (guest, disk) = prepared.unwrap_or_else(|error| panic!("{error}"));
+        let machine = Self {
+            disk,
+            image,
+            folder,
+            starts: 0,
+        };
+        (machine, GuestBox::around(guest, TempDir::new().unwrap()))
+    }
+
     /// What an administrator does before the first start: names the printer in the network.
     pub(crate) fn use_lan_printer(&self) {
         let text = format!(
@@ -71,19 +101,27 @@ impl BoxDisk {
 
     /// Switches it on, with further words for QEMU.
     pub(crate) fn start_with(&mut self, options: &ImageOptions) -> Guest {
+        let started = self.try_start(options);
+        started.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same for a box that may not start.
+    pub(crate) fn try_start(&mut self, options: &ImageOptions) -> Result<Guest, BedError> {
         self.starts += 1;
         let folder = self.folder.path().join(format!("guest-{}", self.starts));
         let mut options = options.clone();
         options.paper = Some(self.paper());
-        let guest = Guest::start_image(&folder, &self.image, &self.disk, &options);
-        guest.unwrap_or_else(|error| panic!("{error}"))
+        Guest::start_image(&folder, &self.image, &self.disk, &options)
     }
 
     /// Switches it on and waits until its daemon answers.
     pub(crate) fn open(&mut self, start: Start) -> GuestBox {
-        let mut guest = self.start(start);
-        await_ready(&mut guest);
-        GuestBox::around(guest, TempDir::new().unwrap())
+        sit_down(self.start(start))
+    }
+
+    /// The same with further words for QEMU.
+    pub(crate) fn open_with(&mut self, options: &ImageOptions) -> GuestBox {
+        sit_down(self.start_with(options))
     }
 
     /// What the printer in the network has been sent, in all its life.
@@ -94,6 +132,34 @@ impl BoxDisk {
     fn paper(&self) -> PathBuf {
         self.folder.path().join("paper")
     }
+}
+
+/// The only user of a box in use, and the document that waits for this user there.
+pub(crate) const USER: &str = "somebody";
+pub(crate) const JOB: &str = "kept-over-updates";
+
+fn put_to_use(guest: &mut Guest) {
+    await_ready(guest);
+    guest
+        .import_users(&format!("{USER},,04A1B2C3D4E5F6\n"))
+        .unwrap();
+    let sent = send(guest.ipp(), USER, JOB, 9_000);
+    assert!(matches!(sent, Sent::Accepted(_)), "{sent:?}");
+    await_examined(guest);
+}
+
+/// Waits until this start has been found a good one, or not.
+pub(crate) fn await_examined(guest: &mut Guest) {
+    let unit = "platen-health.service";
+    let over = ["/bin/systemctl", "show", "-P", "SubState", unit];
+    let waited = guest.wait_for(&over, "dead\n", LONG);
+    waited.unwrap_or_else(|error| panic!("{error}\n{}", journal(guest)));
+}
+
+/// Waits until the daemon of a guest that starts answers.
+pub(crate) fn sit_down(mut guest: Guest) -> GuestBox {
+    await_ready(&mut guest);
+    GuestBox::around(guest, TempDir::new().unwrap())
 }
 
 /// Waits until the daemon has told systemd that clients can print.

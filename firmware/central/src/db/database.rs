@@ -20,8 +20,9 @@ const CONNECTIONS_MAX: u32 = 16;
 /// How long somebody waits for a connection before the database counts as away: a box tries again
 /// by itself, a person should be told soon.
 const ACQUIRE_LIMIT: Duration = Duration::from_secs(3);
-/// A connection that lay idle for longer is asked whether it still leads somewhere before it is used.
-const IDLE_UNASKED: Duration = Duration::from_secs(2);
+/// A connection that lay idle for longer is asked whether it still leads somewhere before it is used: no
+/// database comes back within that time.
+const IDLE_UNASKED: Duration = Duration::from_millis(100);
 /// Beyond this a statement is given up, so that none holds a row for ever.
 const STATEMENT_LIMIT_MS: u64 = 60_000;
 

@@ -40,7 +40,7 @@ impl Clock {
 /// The bed's own program beside an image: `platen_guest::initrd`.
 const OWN: &str = "/run/guest/platen-guest";
 /// How long an image may take until its agent answers, on a busy machine.
-const START_LIMIT: Duration = Duration::from_secs(300);
+const START_LIMIT: Duration = Duration::from_secs(600);
 /// Where a box with [`ImageOptions::paper`] finds a printer in its network.
 pub const LAN_PRINTER: &str = "socket://10.0.2.100:9100";
 const OVMF: &str = "/usr/share/OVMF";
@@ -69,7 +69,8 @@ pub struct ImageOptions {
     pub clock: Clock,
     /// File to which a printer in the box's network appends what it is sent: it survives the box's end.
     pub paper: Option<PathBuf>,
-    /// Its wire in the house's network, instead of the network that QEMU makes up.
+    /// Its wire in the house's network, instead of the network that QEMU makes up. Not with
+    /// [`Start::Kept`]: a kept guest can't go on at another kind of network.
     pub wires: Option<Arc<Wires>>,
     /// Further words for QEMU. `{folder}` stands for the guest's folder.
     pub further: Vec<String>,

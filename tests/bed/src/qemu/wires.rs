@@ -97,10 +97,9 @@ impl Wires {
         })
     }
 
-    /// QEMU's words for the house's end; without offloading, as the network that it makes up: a kept guest goes on
-    /// at either.
+    /// QEMU's words for the house's end.
     pub(super) fn house() -> String {
-        "tap,id=net,ifname=house,script=no,downscript=no,vnet_hdr=off".to_owned()
+        "tap,id=net,ifname=house,script=no,downscript=no".to_owned()
     }
 
     pub(super) fn inside(&self, command: &Command) -> Command {

@@ -85,11 +85,16 @@ image-for-tests: build guest-kernels
 	@BUNDLE_ONLY=1 tests/image/make.sh 9.1.0
 	@BUNDLE_ONLY=1 TREE_EDIT=tests/image/broken-daemon.sh tests/image/make.sh 9.2.0
 
+# Starts of the image that take minutes each.
+IMAGE_TEST_ONLY := package(platen-tests) & binary(image) & \
+  (test(cuts_of_a_disk_without) | test(an_update_that_is_cut_anywhere) | test(when_its_slot_rots))
+
 image-test: image-for-tests ## Start the image in QEMU: power cuts and updates in full number, threats, sizes
 	@PLATEN_CUTS=full $(CARGO) nextest run -p platen-tests --test image
 
 test: build check guest-kernels guest-aarch64 image-for-tests ## Everything: format, lints, all tests with real CUPS, Avahi and guests in QEMU
-	@$(CARGO) nextest run --workspace
+	@$(CARGO) nextest run --workspace -E 'not ($(IMAGE_TEST_ONLY))'
+	@echo "left to make image-test: more power cuts, updates that are cut, a slot that rots"
 	@$(CARGO) test --workspace --doc --quiet
 	@echo "all tests passed"
 

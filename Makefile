@@ -12,7 +12,9 @@ PACKAGES := cups cups-daemon cups-client cups-bsd cups-filters cups-ipp-utils \
   avahi-daemon avahi-utils dbus ghostscript mupdf-tools qpdf iproute2 procps util-linux \
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
   qemu-system-x86 qemu-system-arm kmod libelf1 xz-utils snmp snmpd postgresql \
-  chromium chromium-driver fonts-wqy-microhei python3 shellcheck
+  chromium chromium-driver fonts-wqy-microhei python3 shellcheck \
+  rauc squashfs-tools genimage grub-common grub-efi-amd64-bin grub-pc-bin ovmf mtools dosfstools cryptsetup-bin dmsetup fdisk \
+  swtpm swtpm-tools openssl systemd nftables xfsprogs busybox-static e2fsprogs
 export PLATEN_PORT_BASE ONCE
 
 .PHONY: help deps build release run qemu check test image-test bench fuzz clean

@@ -91,7 +91,7 @@ image-for-tests: build guest-kernels
 IMAGE_TEST_ONLY := package(platen-tests) & binary(image) & \
   (test(cuts_of_a_disk_without) | test(an_update_that_is_cut_anywhere) | test(when_its_slot_rots))
 
-image-test: image-for-tests ## Start the image in QEMU: power cuts and updates in full number, threats, sizes
+image-test: image-for-tests ## Start the image in QEMU: power cuts and updates in full number
 	@PLATEN_CUTS=full $(CARGO) nextest run -p platen-tests --test image
 
 test: build check guest-kernels guest-aarch64 image-for-tests ## Everything: format, lints, all tests with real CUPS, Avahi and guests in QEMU

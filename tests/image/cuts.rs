@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use platen_bed::documents::Noise;
 use platen_bed::process::installed_program;
-use platen_bed::qemu::{Guest, ImageOptions, Start};
+use platen_bed::qemu::{ImageOptions, Start};
 use platen_bed::sender::{Accepted, send_until_gone};
 use serde_json::Value;
 
 use crate::box_in_guest::GuestBox;
-use crate::image_under_test::{BoxDisk, LONG, await_ready, tries};
+use crate::image_under_test::{BoxDisk, LONG, sit_down, tries};
 
 /// Rounds of one box; in `make test` some of them.
 const ROUNDS: usize = 22;
@@ -56,10 +56,7 @@ fn cut_at_work(cache: &'static str, seed: u64) {
     let mut options = ImageOptions::new(Start::Kept);
     options.cache = cache;
     let mut seat = sit_down(machine.start_with(&options));
-    let users: String = (0..rounds)
-        .map(|round| format!("user{round},,{}\n", card(round)))
-        .collect();
-    seat.guest.import_users(&users).unwrap();
+    import_people(&mut seat, rounds);
 
     let mut accepted = Vec::new();
     for round in 0..rounds {
@@ -99,10 +96,7 @@ fn a_data_file_system_that_drops_its_journal_has_kept_what_was_accepted() {
     machine.use_lan_printer();
     let mut seat = sit_down(machine.start(Start::Kept));
     let rounds = tries(SHUTDOWNS, SHUTDOWNS_PART);
-    let users: String = (0..rounds)
-        .map(|round| format!("user{round},,{}\n", card(round)))
-        .collect();
-    seat.guest.import_users(&users).unwrap();
+    import_people(&mut seat, rounds);
     let mut accepted = Vec::new();
     for round in 0..rounds {
         let xfs_io = installed_program("xfs_io").unwrap();
@@ -160,10 +154,11 @@ fn card(round: usize) -> String {
     format!("04{round:06X}")
 }
 
-/// Waits until the box is there again.
-fn sit_down(mut guest: Guest) -> GuestBox {
-    await_ready(&mut guest);
-    GuestBox::around(guest, tempfile::TempDir::new().unwrap())
+/// People for that many rounds, one each.
+fn import_people(seat: &mut GuestBox, rounds: usize) {
+    let people = (0..rounds).map(|round| format!("user{round},,{}\n", card(round)));
+    let lines: String = people.collect();
+    seat.guest.import_users(&lines).unwrap();
 }
 
 /// After a start: what was accepted is there or was printed, once; journal and sealed files are whole.

@@ -120,6 +120,9 @@ fn blame(guest: &mut Guest) {
     for words in [&["blame"][..], &["critical-chain", "platend.service"]] {
         println!("{}", guest.output(&[&ask[..], words].concat()).unwrap());
     }
+    let properties = ["--property=Id", "--property=CPUUsageNSec", "*.service"];
+    let show = ["/bin/systemctl", "show", "--all"];
+    println!("{}", guest.output(&[&show[..], &properties[..]].concat()).unwrap());
 }
 
 /// Whoever runs the tests is the box's one user.

@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A disk written with the image, and the guests that start from it one after the other.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use platen_bed::process::BedError;
+use platen_bed::process::{BedError, installed_program, run};
 use platen_bed::qemu::{Disk, Guest, ImageOptions, LAN_PRINTER, Partition, Start};
 use platen_bed::sender::{Sent, send};
+use platen_bed::wait;
 use tempfile::TempDir;
 
 use crate::box_in_guest::GuestBox;
 
 /// The disk that a person wrote the image to.
 const DISK_MIB: u64 = 900;
-/// Port 631 and the state of listening, among the addresses that the kernel lists.
-const IPP_LISTENS: &str = ":0277 00000000";
+/// The header of LUKS2 and a little of what comes behind it.
+const HEADER_BYTES: u64 = 17 << 20;
 /// What may take long on an emulated processor.
 pub(crate) const LONG: Duration = Duration::from_secs(240);
 
@@ -158,6 +162,19 @@ pub(crate) fn await_examined(guest: &mut Guest) {
     waited.unwrap_or_else(|error| panic!("{error}\n{}", journal(guest)));
 }
 
+/// Waits until the box restarts, which ends QEMU.
+pub(crate) fn await_end(guest: &mut Guest) {
+    if !ends_within(guest, LONG) {
+        panic!("no restart:\n{}", journal(guest));
+    }
+}
+
+/// Whether it restarts within that time.
+pub(crate) fn ends_within(guest: &mut Guest, limit: Duration) -> bool {
+    let ended = wait::until("the restart", limit, || Ok((!guest.runs()?).then_some(())));
+    ended.is_ok()
+}
+
 /// Waits until the daemon of a guest that starts answers.
 pub(crate) fn sit_down(mut guest: Guest) -> GuestBox {
     await_ready(&mut guest);
@@ -166,13 +183,25 @@ pub(crate) fn sit_down(mut guest: Guest) -> GuestBox {
 
 /// Waits until the daemon has told systemd that clients can print.
 pub(crate) fn await_ready(guest: &mut Guest) {
-    // Asking systemd takes its time from a start that is measured: first, the list of ports that are listened on.
-    let listens = ["/bin/cat", "/proc/net/tcp", "/proc/net/tcp6"];
-    let ready = ["/bin/systemctl", "show", "-P", "ActiveState", "platend"];
-    for (argv, text) in [(&listens[..], IPP_LISTENS), (&ready, "active\n")] {
-        let waited = guest.wait_for(argv, text, LONG);
-        waited.unwrap_or_else(|error| panic!("{error}\n{}", journal(guest)));
-    }
+    let waited = guest.await_ready(LONG);
+    waited.unwrap_or_else(|error| panic!("{error}\n{}", journal(guest)));
+}
+
+/// A copy of the header of LUKS, beside the disk.
+pub(crate) fn header_of_data(disk: &Disk) -> PathBuf {
+    let (start, _) = disk.place(Partition::Data).unwrap();
+    let header = disk.path().with_extension("header");
+    let mut file = File::open(disk.path()).unwrap();
+    file.seek(SeekFrom::Start(start)).unwrap();
+    let mut copy = File::create(&header).unwrap();
+    std::io::copy(&mut file.take(HEADER_BYTES), &mut copy).unwrap();
+    header
+}
+
+/// What a header says.
+pub(crate) fn luks_dump(header: &Path) -> String {
+    let cryptsetup = installed_program("cryptsetup").unwrap();
+    run(Command::new(cryptsetup).arg("luksDump").arg(header)).unwrap()
 }
 
 /// The journal of this start, without the kernel's part.

@@ -11,6 +11,9 @@
 #[path = "../guests/box_in_guest.rs"]
 mod box_in_guest;
 mod cuts;
+mod documented;
 mod image_under_test;
+mod keys;
 mod start;
+mod threats;
 mod updates;

@@ -6,6 +6,7 @@
 //! Where GRUB's choice of the slot is in question, the box is started by its firmware.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::box_in_guest::GuestBox;
-use crate::image_under_test::{BoxDisk, LONG, VERSION, await_examined, journal, sit_down, tries};
+use crate::image_under_test::{BoxDisk, LONG, VERSION, await_end, await_examined, ends_within, journal, sit_down, tries};
 
 /// Builds that tests/image/make.sh makes bundles of: a good release, and one whose daemon ends at once.
 const NEWER: &str = "9.1.0";
@@ -27,9 +28,11 @@ const COMPATIBLE: &str = "platen-qemu_x86_64";
 /// Where a bundle is put in a guest.
 const BUNDLE: &str = "/run/bundle.raucb";
 const STATE: &str = "/data/update/state.json";
-/// Updates that are cut off; in `make test` some of them.
-const CUTS: usize = 20;
-const CUTS_PART: usize = 2;
+/// Updates that are cut off in each half.
+const CUTS: usize = 10;
+const CUTS_PART: usize = 1;
+/// After each so many cuts the update is tried once more.
+const UPDATED_AGAIN: usize = 5;
 /// About so long an update takes on an emulated processor, until the new version has been found good.
 const UPDATE_MS: u64 = 90_000;
 /// Starts until GRUB gives a slot up that does not start.
@@ -133,13 +136,22 @@ fn bundles_that_are_not_for_this_box_are_refused_with_a_reason_and_change_nothin
 }
 
 #[test]
-fn an_update_that_is_cut_anywhere_leaves_a_box_that_starts_and_can_be_updated() {
-    let seed = 0x0c0d_e5ee;
+fn an_update_that_is_cut_in_its_first_half_leaves_a_box_that_starts_and_can_be_updated() {
+    cut_updates(0x0c0d_e5ee, 0..UPDATE_MS / 2);
+}
+
+#[test]
+fn an_update_that_is_cut_in_its_second_half_leaves_a_box_that_starts_and_can_be_updated() {
+    cut_updates(0x0dec_0ded, UPDATE_MS / 2..UPDATE_MS);
+}
+
+fn cut_updates(seed: u64, within_ms: Range<u64>) {
     println!("seed {seed:#x}");
     let mut noise = Noise::new(seed);
     for number in 0..tries(CUTS, CUTS_PART) {
         let (mut machine, mut seat) = BoxDisk::in_use();
-        let moment = Duration::from_millis(noise.number() % UPDATE_MS);
+        let span = within_ms.end - within_ms.start;
+        let moment = Duration::from_millis(within_ms.start + noise.number() % span);
         println!("cut {number}: after {moment:?}");
         begin(&mut seat.guest, NEWER);
         cut_after(&mut machine, seat.guest, moment);
@@ -155,7 +167,7 @@ fn an_update_that_is_cut_anywhere_leaves_a_box_that_starts_and_can_be_updated() 
         println!("cut {number}: {version} runs, {}", state(&mut seat.guest));
         let slot = if version == NEWER { "B" } else { "A" };
         look_over(&mut seat, &version, slot);
-        if number % CUTS_PART == 0 {
+        if number % UPDATED_AGAIN == 0 {
             begin(&mut seat.guest, NEWER);
             await_end(&mut seat.guest);
             drop(seat);
@@ -252,19 +264,6 @@ fn await_phase(guest: &mut Guest, phase: &str) -> Value {
 
 fn text<'a>(state: &'a Value, key: &str) -> &'a str {
     state[key].as_str().unwrap()
-}
-
-/// Waits until the box restarts, which ends QEMU.
-fn await_end(guest: &mut Guest) {
-    if !ends_within(guest, LONG) {
-        let state = state(guest);
-        panic!("no restart: {state}\n{}", journal(guest));
-    }
-}
-
-fn ends_within(guest: &mut Guest, limit: Duration) -> bool {
-    let ended = wait::until("the restart", limit, || Ok((!guest.runs()?).then_some(())));
-    ended.is_ok()
 }
 
 fn running_version(guest: &mut Guest) -> String {

@@ -11,6 +11,7 @@ mod machine;
 mod office;
 mod qmp;
 mod times;
+mod tpm;
 mod wires;
 
 use std::fs;
@@ -34,6 +35,7 @@ pub use machine::Machine;
 pub use office::{PRINTER, SOCKET};
 pub use qmp::Qmp;
 pub use times::StartTimes;
+pub use tpm::Tpm;
 pub use wires::{BED, HOUSE, PRINTERS, Scanned, Wires};
 
 /// From the start of QEMU to the agent's first answer; a quiet machine needs 6 s.

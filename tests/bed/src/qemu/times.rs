@@ -37,7 +37,22 @@ impl fmt::Display for StartTimes {
     }
 }
 
+/// Port 631 with nobody at its other end, among the addresses that the kernel lists.
+const IPP_LISTENS: &str = ":0277 00000000";
+
 impl Guest {
+    /// Waits until the daemon of an image has told systemd that clients can print.
+    ///
+    /// # Errors
+    /// [`BedError::Answer`] when it does not within `limit`.
+    pub fn await_ready(&mut self, limit: Duration) -> Result<(), BedError> {
+        // To ask systemd takes its time from the start that is waited for: first, what is listened on.
+        let listens = ["/bin/cat", "/proc/net/tcp", "/proc/net/tcp6"];
+        self.wait_for(&listens, IPP_LISTENS, limit)?;
+        let ready = ["/bin/systemctl", "show", "-P", "ActiveState", "platend"];
+        self.wait_for(&ready, "active\n", limit).map(drop)
+    }
+
     /// Asks systemd how the start went. The daemon must have said that it is ready.
     ///
     /// # Errors

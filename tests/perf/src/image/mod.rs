@@ -116,8 +116,7 @@ fn make(work: &Path) -> Result<PathBuf, Box<dyn Error>> {
 }
 
 fn ready(guest: &mut Guest) -> Result<StartTimes, Box<dyn Error>> {
-    let active = ["/bin/systemctl", "is-active", "platend.service"];
-    guest.wait_for(&active, "active\n", LONG)?;
+    guest.await_ready(LONG)?;
     Ok(guest.start_times()?)
 }
 

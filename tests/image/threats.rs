@@ -16,13 +16,16 @@ use platen_bed::{process, wait};
 use crate::documented;
 use crate::image_under_test::{BoxDisk, LONG, await_ready, header_of_data, luks_dump};
 
-/// What the administrator puts on the first partition: an address, as nobody gives one here.
+/// What the administrator puts on the first partition: an address, as nobody gives one here. It would suit the
+/// printers' card as well.
 const NETWORK: &str =
-    "[Match]\nType=ether\nName=!printer-lan\n\n[Network]\nAddress=10.0.2.15/24\nDHCP=no\n";
+    "[Match]\nType=ether\n\n[Network]\nAddress=10.0.2.15/24\nDHCP=no\n";
 /// Words that are on the data partition, and nowhere else but where the administrator put them himself.
 const PRINTER: &str = "kontrollraum-sieben";
 const PERSON: &str = "Zwiebelfisch Ahornblatt";
 const CARD: &str = "04DEADBEA7F00D";
+/// Parts of the root at whose borders a bit is changed.
+const CHANGED: u64 = 16;
 const PROBE: &str = include_str!("probe.sh");
 
 #[test]
@@ -57,7 +60,7 @@ fn nobody_gets_more_of_a_box_than_its_documents_say() {
     only_documented_ports_listen(&mut guest);
     only_documented_ports_answer(&wires);
     printers_begin_nothing(&mut guest, &wires);
-    a_changed_block_ends_the_box(guest, &machine);
+    changed_blocks_end_the_box(guest, &machine);
     the_data_partition_says_nothing(&disk);
 }
 
@@ -261,16 +264,15 @@ fn printers_begin_nothing(guest: &mut Guest, wires: &Wires) {
     );
 }
 
-/// One bit in the middle of the root, changed behind the box's back.
-fn a_changed_block_ends_the_box(mut guest: Guest, machine: &BoxDisk) {
-    let used = machine
-        .image
-        .join("root.squashfs")
-        .metadata()
-        .unwrap()
-        .len();
+/// A bit here and there in the root, changed behind the box's back. What programs have in memory for as long
+/// as they run is not read again, whatever else is dropped: one place would not do.
+fn changed_blocks_end_the_box(mut guest: Guest, machine: &BoxDisk) {
+    let root = machine.image.join("root.squashfs").metadata().unwrap();
     let (start, _) = machine.disk.place(Partition::RootA).unwrap();
-    flip(&machine.disk, start + used / 2);
+    let places: Vec<u64> = (1..CHANGED)
+        .map(|part| start + root.len() / CHANGED * part)
+        .collect();
+    flip(&machine.disk, &places);
     let read_all =
         "sync; echo 3 > /proc/sys/vm/drop_caches; find /usr -type f -exec cat {} + > /dev/null";
     let ran = guest.run(&["/bin/sh", "-c", read_all], LONG);
@@ -281,18 +283,17 @@ fn a_changed_block_ends_the_box(mut guest: Guest, machine: &BoxDisk) {
     .unwrap();
     let console = guest.console();
     assert!(console.contains("is corrupted"), "{console}");
-    flip(&machine.disk, start + used / 2);
+    flip(&machine.disk, &places);
 }
 
-fn flip(disk: &Disk, at: u64) {
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .open(disk.path())
-        .unwrap();
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, at).unwrap();
-    file.write_all_at(&[byte[0] ^ 0x10], at).unwrap();
+fn flip(disk: &Disk, places: &[u64]) {
+    let mut options = File::options();
+    let file = options.read(true).write(true).open(disk.path()).unwrap();
+    for place in places {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, *place).unwrap();
+        file.write_all_at(&[byte[0] ^ 0x10], *place).unwrap();
+    }
 }
 
 /// Whoever takes the disk out finds what the administrator put on its first partition, and no more.

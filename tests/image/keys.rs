@@ -41,7 +41,9 @@ fn a_box_with_a_tpm_has_its_key_there_and_opens_with_no_other() {
     let guest = machine.start_with(&options);
     let said = wait::until("the box to say why", LONG, || {
         let console = guest.console();
-        Ok(console.contains("belongs to another board").then_some(console))
+        Ok(console
+            .contains("belongs to another board")
+            .then_some(console))
     });
     assert!(said.unwrap().contains("factory-reset"), "and what to do");
     guest.cut_power().unwrap();

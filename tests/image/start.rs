@@ -122,7 +122,12 @@ fn blame(guest: &mut Guest) {
     }
     let properties = ["--property=Id", "--property=CPUUsageNSec", "*.service"];
     let show = ["/bin/systemctl", "show", "--all"];
-    println!("{}", guest.output(&[&show[..], &properties[..]].concat()).unwrap());
+    println!(
+        "{}",
+        guest
+            .output(&[&show[..], &properties[..]].concat())
+            .unwrap()
+    );
 }
 
 /// Whoever runs the tests is the box's one user.

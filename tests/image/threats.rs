@@ -18,8 +18,7 @@ use crate::image_under_test::{BoxDisk, LONG, await_ready, header_of_data, luks_d
 
 /// What the administrator puts on the first partition: an address, as nobody gives one here. It would suit the
 /// printers' card as well.
-const NETWORK: &str =
-    "[Match]\nType=ether\n\n[Network]\nAddress=10.0.2.15/24\nDHCP=no\n";
+const NETWORK: &str = "[Match]\nType=ether\n\n[Network]\nAddress=10.0.2.15/24\nDHCP=no\n";
 /// Words that are on the data partition, and nowhere else but where the administrator put them himself.
 const PRINTER: &str = "kontrollraum-sieben";
 const PERSON: &str = "Zwiebelfisch Ahornblatt";
@@ -74,7 +73,9 @@ fn keep_something(guest: &mut Guest) {
         .write("/data/etc/network/secret-plans", &document)
         .unwrap();
     // Something to be listed.
-    guest.write("/data/ssh/authorized_keys", b"# nobody\n").unwrap();
+    guest
+        .write("/data/ssh/authorized_keys", b"# nobody\n")
+        .unwrap();
     guest.output(&["/bin/sync"]).unwrap();
 }
 

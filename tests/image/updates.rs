@@ -19,7 +19,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::box_in_guest::GuestBox;
-use crate::image_under_test::{BoxDisk, LONG, VERSION, await_end, await_examined, ends_within, journal, sit_down, tries};
+use crate::image_under_test::{
+    BoxDisk, LONG, VERSION, await_end, await_examined, ends_within, journal, sit_down, tries,
+};
 
 /// Builds that tests/image/make.sh makes bundles of: a good release, and one whose daemon ends at once.
 const NEWER: &str = "9.1.0";

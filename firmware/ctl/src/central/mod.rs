@@ -12,6 +12,7 @@ mod args;
 mod client;
 mod plan;
 mod releases;
+mod request;
 mod show;
 
 use std::io::{self, BufRead as _};
@@ -22,7 +23,7 @@ use thiserror::Error;
 
 pub(crate) use args::{CentralCall, HELP};
 use client::{Client, ClientError};
-use plan::{Body, Plan};
+use request::{Body, Plan};
 
 use crate::Done;
 

@@ -2,56 +2,15 @@
 //! Which request each command is. Nothing is asked here, so that a wrong word is found before
 //! anything was changed.
 
-use std::fmt::Write as _;
-use std::path::PathBuf;
-
-use lexopt::Error;
-use platen_wire::form::encode;
 use serde_json::{Map, Value, json};
 
 use super::CentralCall;
 use super::releases;
-use super::show::{Column, View, columns};
-
-/// A request, and how its answer is shown.
-#[derive(Debug)]
-pub(crate) enum Plan {
-    /// Every page of a list.
-    List {
-        path: String,
-        columns: &'static [Column],
-    },
-    /// One request.
-    Ask {
-        method: &'static str,
-        path: String,
-        body: Body,
-        view: View,
-    },
-}
-
-/// What is sent.
-#[derive(Debug)]
-pub(crate) enum Body {
-    None,
-    Json(Value),
-    File {
-        path: PathBuf,
-        kind: &'static str,
-    },
-    /// A release's bundle.
-    Bundle {
-        path: PathBuf,
-    },
-    /// A line of standard input as `field` beside the other fields.
-    Typed {
-        what: &'static str,
-        field: &'static str,
-        rest: Map<String, Value>,
-    },
-}
-
-pub(super) type Planned = Result<Plan, Error>;
+use super::request::{
+    Body, Plan, Planned, ask, below, delete, list, needed, number, patch, post, put, query,
+    setting, typed, user,
+};
+use super::show::{View, columns};
 
 /// The plan of a command line.
 ///
@@ -338,102 +297,6 @@ fn watch(call: &CentralCall, words: &[&str]) -> Planned {
         [] => Err("central: say what to do; see 'platenctl central --help'".into()),
         [other, ..] => Err(format!("central: unknown command '{other}'").into()),
     }
-}
-
-/// A request with a line of standard input as `field`.
-fn typed(
-    method: &'static str,
-    path: String,
-    what: &'static str,
-    field: &'static str,
-    rest: &Value,
-) -> Plan {
-    let body = Body::Typed {
-        what,
-        field,
-        rest: rest.as_object().cloned().unwrap_or_default(),
-    };
-    ask(method, path, body, View::Facts)
-}
-
-pub(super) fn list(path: &str, columns: &'static [Column]) -> Plan {
-    let path = path.to_owned();
-    Plan::List { path, columns }
-}
-
-pub(super) fn ask(method: &'static str, path: String, body: Body, view: View) -> Plan {
-    Plan::Ask {
-        method,
-        path,
-        body,
-        view,
-    }
-}
-
-pub(super) fn post(path: &str, body: Value) -> Plan {
-    ask("POST", path.to_owned(), Body::Json(body), View::Facts)
-}
-
-fn put(path: String, body: Value) -> Plan {
-    ask("PUT", path, Body::Json(body), View::Facts)
-}
-
-fn patch(path: String, body: Value) -> Plan {
-    ask("PATCH", path, Body::Json(body), View::Facts)
-}
-
-pub(super) fn delete(path: String) -> Plan {
-    ask("DELETE", path, Body::None, View::Facts)
-}
-
-fn user(login: &str) -> String {
-    below("/v1/users", login)
-}
-
-pub(super) fn below(path: &str, name: &str) -> String {
-    format!("{path}/{}", encode(name))
-}
-
-/// `path` with those of `pairs` that have a value.
-pub(super) fn query(path: &str, pairs: &[(&str, Option<&str>)]) -> String {
-    let mut text = path.to_owned();
-    for (key, value) in pairs {
-        if let Some(value) = value {
-            let joint = if text.contains('?') { '&' } else { '?' };
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{joint}{key}={}", encode(value));
-        }
-    }
-    text
-}
-
-fn needed<'a>(call: &'a CentralCall, name: &str) -> Result<&'a str, Error> {
-    let value = call.value(name);
-    value.ok_or_else(|| format!("say --{name}; see 'platenctl central --help'").into())
-}
-
-pub(super) fn number(call: &CentralCall, name: &str) -> Result<Option<u64>, Error> {
-    let parse = |text: &str| {
-        text.parse()
-            .map_err(|_| Error::from(format!("--{name}: '{text}' is no number")))
-    };
-    call.value(name).map(parse).transpose()
-}
-
-/// `key=value`, where the value is a number, `true` or `false`.
-fn setting(pair: &str) -> Result<(String, Value), Error> {
-    let (key, value) = pair
-        .split_once('=')
-        .ok_or_else(|| format!("'{pair}' is not KEY=VALUE"))?;
-    let value = match value {
-        "true" | "yes" => Value::Bool(true),
-        "false" | "no" => Value::Bool(false),
-        number => number
-            .parse::<u64>()
-            .map(Value::from)
-            .map_err(|_| format!("{key}: '{value}' is no number, yes or no"))?,
-    };
-    Ok((key.replace('-', "_"), value))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::CentralCall;
-use super::plan::{Body, Plan, Planned, ask, below, delete, list, number, post, query};
+use super::request::{Body, Plan, Planned, ask, below, delete, list, number, post, query};
 use super::show::{View, columns};
 
 /// Options of these commands.

@@ -9,17 +9,19 @@ mod fetch;
 mod line;
 mod login;
 mod member;
+mod membership;
 mod notices;
 mod pull;
 mod push;
 mod release;
 mod renew;
+mod signal;
 mod spans;
 mod standing;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -34,7 +36,6 @@ use platen_store::{Database, DatabaseError, Disk, Keys, Table};
 use platen_sync::message::{LeaseNews, RefusalCode};
 use platen_sync::node::breaker::Breaker;
 use smol::Timer;
-use smol::channel::{Receiver, Sender, bounded};
 use thiserror::Error;
 
 use crate::panel::Panel;
@@ -47,6 +48,7 @@ use member::Member;
 use member::MemberError;
 use push::Saved;
 use release::Book;
+use signal::Signal;
 use standing::Standing;
 
 /// How often the age of the copy is looked at; it is written every ten minutes at most.
@@ -260,125 +262,6 @@ impl Centre {
         link.into_iter().chain(alerts).map(str::to_owned).collect()
     }
 
-    /// Takes the box out of its site: its journal says so, its part in the site, its copy of the
-    /// directory and its leases are gone when this returns. The centre hears nothing of it.
-    ///
-    /// # Errors
-    /// [`CentreError`]; the box may still be part of the site then.
-    pub(crate) async fn leave(self: &Arc<Self>) -> Result<(), CentreError> {
-        let centre = Arc::clone(self);
-        smol::unblock(move || centre.leave_now()).await
-    }
-
-    fn leave_now(&self) -> Result<(), CentreError> {
-        let _one = self.changing();
-        if self.joined().is_none() {
-            return Err(CentreError::NoSite);
-        }
-        let ledger = &self.parts.ledger;
-        ledger.append_blocking(Entry::Enrolled { site: None })?;
-        Member::remove(&*self.parts.disk)?;
-        self.put(None);
-        log::info!("the box has left its site");
-        self.forget_site()?;
-        self.moved.set();
-        Ok(())
-    }
-
-    /// A box that was taken out of its site has no business with the site's people.
-    fn drop_copy_if_revoked(&self) -> Result<(), CentreError> {
-        let _one = self.changing();
-        if self.is_revoked() && self.parts.cache.site().is_some() {
-            self.parts.cache.forget(self.now())?;
-        }
-        Ok(())
-    }
-
-    /// Makes the box part of a site, for good. Blocks.
-    fn join(&self, member: Member) -> Result<(), CentreError> {
-        let _one = self.changing();
-        let known = self.parts.cache.site();
-        if known.is_some_and(|site| site != member.site) {
-            self.forget_site()?;
-        }
-        // A certificate or authority that can't be used is found before anything is kept.
-        if let Some(url) = &self.parts.url {
-            self.client(&member, url)?;
-        }
-        let site = Some(member.site);
-        let ledger = &self.parts.ledger;
-        ledger.append_blocking(Entry::Enrolled { site })?;
-        let mut member = member;
-        member.spans = spans::of_site(ledger, member.site)?;
-        member.write(&*self.parts.disk, &self.parts.keys)?;
-        log::info!(site:% = member.site; "the box is part of a site");
-        self.take_up(member);
-        Ok(())
-    }
-
-    /// Changes what is kept of the site, unless the box has left it meanwhile. Blocks.
-    fn change(&self, change: impl FnOnce(Member) -> Member) -> Result<(), CentreError> {
-        let _one = self.changing();
-        let joined = self.joined().ok_or(CentreError::NoSite)?;
-        let member = change(joined.member.clone());
-        if let Some(url) = &self.parts.url {
-            self.client(&member, url)?;
-        }
-        member.write(&*self.parts.disk, &self.parts.keys)?;
-        self.take_up(member);
-        Ok(())
-    }
-
-    /// From here on the box is what `member` says.
-    fn take_up(&self, member: Member) {
-        let now = self.parts.clock.now();
-        let client = self
-            .parts
-            .url
-            .as_deref()
-            .map(|url| self.client(&member, url));
-        let client = match client.transpose() {
-            Ok(client) => client,
-            Err(error) => {
-                self.standing.note_error(Chain(&error).to_string());
-                None
-            }
-        };
-        if client.is_some() && self.joined().is_none() {
-            self.standing.become_state(CentreState::Offline, now);
-        }
-        if member.revoked {
-            self.standing.become_state(CentreState::Revoked, now);
-        }
-        self.parts.people.become_members(true);
-        self.put(Some(Arc::new(Joined { member, client })));
-    }
-
-    fn client(&self, member: &Member, url: &str) -> Result<HttpsClient, MemberError> {
-        let standing = self.parts.cache.standing(self.parts.clock.now());
-        let confirmed = standing.confirmed_unix_ms.unwrap_or_default();
-        member.client(url, &self.parts.clock, confirmed)
-    }
-
-    /// Nothing of a site is left on a box of none, also after a power cut in the middle of leaving.
-    fn forget_site(&self) -> Result<(), CentreError> {
-        let now = self.parts.clock.now();
-        let had_site = self.parts.cache.site().is_some() || self.parts.purse.taken_upto() > 0;
-        if had_site {
-            self.parts.cache.forget(now)?;
-            self.parts.purse.leave()?;
-        }
-        self.parts.people.become_members(false);
-        self.centre_keys.store(0, Ordering::Relaxed);
-        self.saved.clear()?;
-        self.forget_releases()?;
-        self.standing.forget(now);
-        if self.parts.url.is_some() {
-            self.standing.become_state(CentreState::Offline, now);
-        }
-        Ok(())
-    }
-
     /// Everything between a box of a site and its centre; never ends.
     async fn talk(self: &Arc<Self>) {
         let both = smol::future::zip(self.pull_forever(), self.push_forever());
@@ -502,26 +385,4 @@ impl Centre {
 /// Any bits, to spread the boxes of a site.
 fn random() -> u64 {
     random_bytes().map_or(0, u64::from_le_bytes)
-}
-
-/// Tells one waiter that something is to be done; told twice in between counts as once.
-struct Signal(Sender<()>, Receiver<()>);
-
-impl Default for Signal {
-    fn default() -> Self {
-        let (sender, receiver) = bounded(1);
-        Self(sender, receiver)
-    }
-}
-
-impl Signal {
-    fn set(&self) {
-        // What was told already and not taken yet stands for this one, too.
-        let _ = self.0.try_send(());
-    }
-
-    async fn wait(&self) {
-        // The other end is in `self`.
-        let _ = self.1.recv().await;
-    }
 }

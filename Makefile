@@ -91,7 +91,7 @@ image-for-tests: build guest-kernels
 IMAGE_TEST_ONLY := package(platen-tests) & binary(image) & \
   (test(cuts_of_a_disk_without) | test(an_update_that_is_cut) | test(when_its_slot_rots) | test(a_box_with_a_tpm))
 
-image-test: image-for-tests ## Start the image in QEMU: power cuts and updates in full number
+image-test: image-for-tests ## Start the image in QEMU: everything, everything, cuts and updates in full number
 	@PLATEN_CUTS=full $(CARGO) nextest run --workspace --profile image -E 'binary(image)'
 
 test: build check guest-kernels guest-aarch64 image-for-tests ## Everything: format, lints, all tests with real CUPS, Avahi and guests in QEMU

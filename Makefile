@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 CARGO ?= cargo
 # What the tests and `make run` use, all from Debian.
 PACKAGES := cups cups-daemon cups-client cups-bsd cups-filters cups-ipp-utils \
-  avahi-daemon avahi-utils dbus ghostscript mupdf-tools qpdf iproute2 procps util-linux \
+  avahi-daemon avahi-utils dbus ghostscript mupdf-tools qpdf iproute2 iputils-ping procps util-linux \
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
   qemu-system-x86 qemu-system-arm kmod libelf1 xz-utils snmp snmpd postgresql \
   chromium chromium-driver fonts-wqy-microhei python3 shellcheck \

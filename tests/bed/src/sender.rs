@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::documents::Noise;
 
 /// How long an answer may take before the box counts as gone.
-const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+const ANSWER_LIMIT: Duration = Duration::from_secs(240);
 
 /// Sends jobs of `user` until the box is gone. Gives those that were answered `successful-ok`; their names
 /// begin with `prefix`.

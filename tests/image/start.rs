@@ -10,9 +10,6 @@ use platen_bed::qemu::{Clock, Guest, ImageOptions, Partition, Start};
 use crate::box_in_guest::{CARD, GuestBox, READER_ANSWERS};
 use crate::image_under_test::{BoxDisk, LONG};
 
-/// What the network tells the box, as QEMU makes it up.
-const NAME_SERVER: &str = "nameserver 10.0.2.3";
-
 /// As [`Start::Kept`], by the clock of a small board: what is printed is what the box needs.
 fn options() -> ImageOptions {
     let mut options = ImageOptions::new(Start::Kept);
@@ -32,9 +29,6 @@ fn a_new_box_starts_whole_prints_for_a_badge_and_stays_itself() {
     is_whole(&mut seat.guest, "first start");
     import_user(&mut seat);
     badge_to_paper(&mut seat);
-    seat.guest
-        .wait_for(&["/bin/cat", "/etc/resolv.conf"], NAME_SERVER, LONG)
-        .unwrap();
     let waiting = documents::heavy_pdf(1, 20_011);
     seat.print(&waiting);
     seat.wait_for(&["jobs"], "\"pending-held\"");

@@ -32,8 +32,8 @@ fn the_administrator_s_key_opens_a_shell_and_no_other_does() {
     assert_eq!(ran.status, 0, "{ran:?}");
     assert!(ran.out.starts_with("root\n"), "{ran:?}");
     assert!(ran.out.contains("VERSION="), "{ran:?}");
-    for (key, command) in [("/run/stranger", "true"), ("/run/nothing", "true")] {
-        let ran = log_in(&mut guest, key, command);
+    for key in ["/run/stranger", "/run/nothing"] {
+        let ran = log_in(&mut guest, key, "true");
         assert_ne!(ran.status, 0, "{key} opens it: {ran:?}");
     }
     guest.power_off().unwrap();

@@ -23,22 +23,30 @@ fn sim(one: &SiteBox, line: &str) {
     assert_eq!(one.ctl(&words)[0]["text"], "done", "{line}");
 }
 
-/// Presses each key of the pad for as long as a finger does.
-fn type_at_pad(one: &SiteBox, keys: &str) {
-    for key in keys.chars() {
+/// Presses each digit of the pad till the panel shows one key more, then the pad's `#`.
+fn type_at_pad(one: &SiteBox, digits: &str) {
+    for (before, key) in digits.chars().enumerate() {
         sim(one, &format!("pad press {key}"));
-        // The pad is read some hundred times a second.
-        wait::pause(STROKE / 2);
+        await_panel(one, &"•".repeat(before + 1));
         sim(one, &format!("pad release {key}"));
         wait::pause(STROKE / 2);
     }
+    sim(one, "pad press #");
+    // The pad is read some hundred times a second.
+    wait::pause(STROKE / 2);
+    sim(one, "pad release #");
 }
 
+/// Waits till the panel asks for the PIN: the answer to a wrong one names it too.
 fn await_question(one: &SiteBox) {
-    wait::until("the panel to ask for the PIN", SOON, || {
+    await_panel(one, "Type your PIN");
+}
+
+fn await_panel(one: &SiteBox, part: &str) {
+    wait::until(part, SOON, || {
         let text = one.status()["panel_text"].clone();
-        let asks = text.as_str().is_some_and(|text| text.contains("PIN"));
-        Ok(asks.then_some(()))
+        let shown = text.as_str().is_some_and(|text| text.contains(part));
+        Ok(shown.then_some(()))
     })
     .unwrap_or_else(|error| panic!("{error}: {:#}", one.status()["panel_text"]));
 }
@@ -84,7 +92,7 @@ fn a_card_with_a_pin_releases_only_after_the_pin() {
     sim(one, &format!("rc522 place {CARD}"));
     await_question(one);
     assert!(one.printer.jobs().unwrap().is_empty());
-    type_at_pad(one, "1111#");
+    type_at_pad(one, "1111");
     wait::until("the wrong PIN to be journaled", SOON, || {
         Ok((!one.journal("login-refused").is_empty()).then_some(()))
     })
@@ -96,7 +104,7 @@ fn a_card_with_a_pin_releases_only_after_the_pin() {
     wait::pause(Duration::from_secs(1));
     sim(one, &format!("rc522 place {CARD}"));
     await_question(one);
-    type_at_pad(one, &format!("{PIN}#"));
+    type_at_pad(one, PIN);
     await_paper(one);
     one.await_printed();
     assert_eq!(logins(one), ["card-pin"]);
@@ -118,7 +126,7 @@ fn a_card_with_a_pin_works_without_the_centre() {
     one.await_counted();
     sim(one, &format!("rc522 place {CARD}"));
     await_question(one);
-    type_at_pad(one, &format!("{PIN}#"));
+    type_at_pad(one, PIN);
     await_paper(one);
     one.await_printed();
     one.line.heal();

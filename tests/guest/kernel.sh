@@ -58,8 +58,10 @@ fetch "$image" busybox-static
 unpack "$image"; unpack busybox-static
 parts="configfs cuse dummy_hcd libcomposite usb_f_fs usblp usbhid hid-generic evdev xhci-pci
   virtio_pci virtio_net virtio_console"
-# With what the boards' kernels have built in: hashes and ciphers by the processor's own instructions, TPMs.
-disk="virtio_pci virtio_blk sha256-ssse3 aesni-intel tpm_tis tpm_crb dm-verity squashfs"
+# With what the boards' kernels have built in: ciphers by the processor's own instructions, TPMs, file systems, the filter.
+disk="virtio_pci virtio_blk sha256-ssse3 aesni-intel tpm_tis tpm_crb dm-verity squashfs
+  ext4 vfat nls_cp437 nls_ascii nls_iso8859-1 dm-crypt xts autofs4 af_packet
+  nf_tables nft_ct nft_limit nft_reject_inet nft_log"
 brought="ext4 vfat nls_cp437 nls_ascii nls_iso8859-1 loop dm-crypt dm-verity xts adiantum autofs4 af_packet
   nf_tables nft_ct nft_limit nft_reject_inet nft_counter nft_log usblp evdev usbhid hid-generic
   nft_objref nft_reject nft_hash nf_conntrack sd_mod usb-storage uas i6300esb virtio_net fuse"

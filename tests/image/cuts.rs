@@ -19,7 +19,7 @@ use crate::box_in_guest::GuestBox;
 use crate::image_under_test::{BoxDisk, LONG, sit_down, tries};
 
 /// Rounds of one box; in `make test` some of them.
-const ROUNDS: usize = 22;
+const ROUNDS: usize = 12;
 const ROUNDS_PART: usize = 2;
 /// Shutdowns of the data's file system that drop its journal.
 const SHUTDOWNS: usize = 8;

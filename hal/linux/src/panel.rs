@@ -2,6 +2,7 @@
 //! The thread that plays the panel's patterns. It sleeps until the next change of the pattern, so a
 //! steady lamp costs nothing.
 
+use std::error::Error;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,8 +10,9 @@ use std::time::Duration;
 use embedded_hal::digital::OutputPin;
 use platen_drivers::{Lamps, Lights, Patterns};
 use platen_hal::{Indicator, PanelSignal};
+use platen_model::Chain;
 
-use crate::owner::{BoundedThread, lock};
+use crate::owner::{BoundedThread, Retry, lock};
 
 /// Owns the thread; dropping it turns everything off. One that hangs at a line is left behind after
 /// a second.
@@ -35,12 +37,16 @@ struct Wish {
     stop: bool,
 }
 
-/// Starts the thread on `lights`, with [`PanelSignal::Idle`].
+/// Starts the thread on what `open` gives, with [`PanelSignal::Idle`]. Where that fails, the panel is dark and
+/// `open` is asked again, as for every part: at a start the system may give the lines free later than this is called.
 ///
 /// # Errors
 /// The system's own when it makes no thread.
-pub fn spawn<R, G, Z, B>(lights: Lights<R, G, Z, B>) -> io::Result<PanelHandle>
+pub fn spawn<R, G, Z, B, E>(
+    open: impl FnMut() -> Result<Lights<R, G, Z, B>, E> + Send + 'static,
+) -> io::Result<PanelHandle>
 where
+    E: Error + 'static,
     R: OutputPin + Send + 'static,
     G: OutputPin + Send + 'static,
     Z: OutputPin + Send + 'static,
@@ -55,7 +61,11 @@ where
         wake: Condvar::new(),
     });
     let seen = Arc::clone(&shared);
-    let thread = BoundedThread::spawn("panel".to_owned(), move || play(lights, &seen))?;
+    let thread = BoundedThread::spawn("panel".to_owned(), move || {
+        if let Some(lights) = opened(open, &seen) {
+            play(lights, &seen);
+        }
+    })?;
     Ok(PanelHandle {
         shared,
         _thread: thread,
@@ -81,6 +91,33 @@ impl Indicator for PanelHandle {
 impl Drop for PanelHandle {
     fn drop(&mut self) {
         self.wish(|wish| wish.stop = true);
+    }
+}
+
+/// What `open` gives once it does; nothing if the thread shall end before. The first failure is logged, and its end.
+fn opened<L, E: Error + 'static>(
+    mut open: impl FnMut() -> Result<L, E>,
+    shared: &Shared,
+) -> Option<L> {
+    let mut retry = Retry::default();
+    let mut dark = false;
+    loop {
+        match open() {
+            Ok(lights) => {
+                if dark {
+                    log::info!("the panel answers");
+                }
+                return Some(lights);
+            }
+            Err(error) if !dark => {
+                log::error!(err:% = Chain(&error); "the panel is dark until its lines can be opened");
+                dark = true;
+            }
+            Err(_) => {}
+        }
+        if shared.ends_within(retry.pause()) {
+            return None;
+        }
     }
 }
 
@@ -117,6 +154,15 @@ where
 }
 
 impl Shared {
+    /// Waits, and tells whether the thread shall end.
+    fn ends_within(&self, pause: Duration) -> bool {
+        let goes_on = |wish: &mut Wish| !wish.stop;
+        let waited = self
+            .wake
+            .wait_timeout_while(lock(&self.wish), pause, goes_on);
+        waited.unwrap_or_else(PoisonError::into_inner).0.stop
+    }
+
     /// Waits for another wish than `number`, or for the pattern's next change.
     fn wait(&self, number: u64, ahead_ms: Option<u32>) -> Wish {
         let wish = lock(&self.wish);

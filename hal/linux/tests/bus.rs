@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
@@ -145,11 +146,24 @@ fn dropping_the_handle_ends_the_thread() {
     assert_eq!(events.try_recv(), Err(TryRecvError::Disconnected));
 }
 
+/// A panel whose lines are there.
+fn panel_of<R, G, Z, B>(lights: Lights<R, G, Z, B>) -> panel::PanelHandle
+where
+    R: OutputPin + Send + 'static,
+    G: OutputPin + Send + 'static,
+    Z: OutputPin + Send + 'static,
+    B: OutputPin + Send + 'static,
+{
+    let mut lights = Some(lights);
+    let open = move || lights.take().ok_or(io::Error::other("opened before"));
+    panel::spawn(open).unwrap()
+}
+
 fn panel_on_pins() -> (panel::PanelHandle, [PinProbe; 3]) {
     let (red, red_probe) = SimPin::new();
     let (green, green_probe) = SimPin::new();
     let (buzzer, buzzer_probe) = SimPin::new();
-    let handle = panel::spawn(Lights::new(red, green, buzzer)).unwrap();
+    let handle = panel_of(Lights::new(red, green, buzzer));
     (handle, [red_probe, green_probe, buzzer_probe])
 }
 
@@ -177,6 +191,40 @@ fn the_panel_plays_a_signal_and_goes_dark_when_dropped() {
     await_lines(|| green.is_high() && !red.is_high());
     drop(panel);
     assert!(!green.is_high());
+}
+
+/// At a start the system may give a line to the daemon's user later than the daemon asks for it.
+#[test]
+fn a_panel_whose_lines_come_late_shows_what_is_to_be_shown_then() {
+    let (red, red_probe) = SimPin::new();
+    let (green, green_probe) = SimPin::new();
+    let (buzzer, _) = SimPin::new();
+    let mut lights = Some(Lights::new(red, green, buzzer));
+    let mut tries = 0;
+    let open = move || {
+        tries += 1;
+        let there = lights.take_if(|_| tries == 3);
+        there.ok_or(io::Error::from(io::ErrorKind::PermissionDenied))
+    };
+    let mut panel = panel::spawn(open).unwrap();
+    panel.show(PanelSignal::UnknownCard);
+    await_lines(|| red_probe.changes() >= 4);
+    panel.show(PanelSignal::Idle);
+    await_lines(|| green_probe.is_high());
+}
+
+#[test]
+fn a_panel_whose_lines_never_come_ends_all_the_same() {
+    let (sender, asked) = sync_channel(16);
+    let open = move || {
+        let _ = sender.try_send(());
+        Err::<Lights<SimPin, SimPin, SimPin>, _>(io::Error::other("no such line"))
+    };
+    let panel = panel::spawn(open).unwrap();
+    assert_eq!(asked.recv_timeout(DEADLINE), Ok(()));
+    drop(panel);
+    while asked.recv_timeout(DEADLINE).is_ok() {}
+    assert_eq!(asked.try_recv(), Err(TryRecvError::Disconnected));
 }
 
 #[test]
@@ -220,7 +268,7 @@ fn a_panel_whose_line_hangs_does_not_hold_up_the_end() {
         called: sender,
         released,
     };
-    let panel = panel::spawn(Lights::new(hung, green, buzzer)).unwrap();
+    let panel = panel_of(Lights::new(hung, green, buzzer));
     assert_eq!(called.recv_timeout(DEADLINE), Ok(()));
     drop(panel); // would wait for ever
     drop(release);

@@ -2,6 +2,7 @@
 //! The running parts of the box: each opened by the board file and owned by a thread, what they are
 //! like now, and the lamps that show the panel's signals.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use platen_drivers::Lights;
@@ -14,8 +15,8 @@ use platen_hal_linux::{
     keypad, panel, switches,
 };
 use platen_hal_sim::SimPin;
+use platen_model::Clock;
 use platen_model::local::DeviceStatus;
-use platen_model::{Chain, Clock};
 use smol::Executor;
 use smol::channel::Sender;
 
@@ -289,23 +290,13 @@ fn pad_status(owner: &KeypadHandle, part: &KeypadPart) -> DeviceStatus {
     }
 }
 
-/// The board's lamps and buzzer, and those of its readers. A panel that can't be opened is logged,
-/// and leaves the box dark: jobs come out all the same.
+/// The board's lamps and buzzer, and those of its readers. A panel that can't be opened leaves the box dark until it can:
+/// jobs come out all the same.
 pub(crate) fn lights(board: &Board, readers: ReaderLamps) -> Result<ShowLights, StartError> {
-    let real = board.panel.as_ref();
-    let real = real.filter(|part| part.backend != Backend::Sim);
-    let opened = real.and_then(|part| {
-        let opened = platen_hal_linux::open_lights(part);
-        opened
-            .inspect_err(|error| log::error!(err:% = Chain(error); "the panel stays dark"))
-            .ok()
-    });
-    let handle = match opened {
-        Some(lights) => panel::spawn(lights),
-        None => {
-            let ((red, _), (green, _), (buzzer, _)) = (SimPin::new(), SimPin::new(), SimPin::new());
-            panel::spawn(Lights::new(red, green, buzzer))
-        }
+    let real = board.panel.clone();
+    let handle = match real.filter(|part| part.backend != Backend::Sim) {
+        Some(part) => panel::spawn(move || platen_hal_linux::open_lights(&part)),
+        None => panel::spawn(|| Ok::<_, Infallible>(simulated_lights())),
     };
     let handle = Mutex::new(handle.map_err(StartError::Spawn)?);
     Ok(Box::new(move |signal: PanelSignal| {
@@ -314,4 +305,9 @@ pub(crate) fn lights(board: &Board, readers: ReaderLamps) -> Result<ShowLights, 
         let readers = readers.get().into_iter().flat_map(|readers| readers.iter());
         readers.for_each(|reader| reader.show(signal));
     }))
+}
+
+fn simulated_lights() -> Lights<SimPin, SimPin, SimPin> {
+    let ((red, _), (green, _), (buzzer, _)) = (SimPin::new(), SimPin::new(), SimPin::new());
+    Lights::new(red, green, buzzer)
 }

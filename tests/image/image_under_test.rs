@@ -204,22 +204,16 @@ pub(crate) fn luks_dump(header: &Path) -> String {
     run(Command::new(cryptsetup).arg("luksDump").arg(header)).unwrap()
 }
 
-/// The journal of this start, without the kernel's part.
+/// The journal of this start, without the kernel's part: why something did not come.
 pub(crate) fn journal(guest: &mut Guest) -> String {
-    let argv = [
-        "/bin/journalctl",
-        "-b",
-        "--no-pager",
-        "-o",
-        "short-monotonic",
-        "-t",
-        "systemd",
-        "-t",
-        "platend",
-    ];
-    guest
-        .run(&argv, LONG)
-        .map_or_else(|error| error.to_string(), |ran| ran.out)
+    let why = ["-o", "short-monotonic", "-t", "systemd", "-t", "platend"];
+    journal_of(guest, &why).unwrap_or_else(|error| error.to_string())
+}
+
+/// The lines of this start that `words` of journalctl choose.
+pub(crate) fn journal_of(guest: &mut Guest, words: &[&str]) -> Result<String, BedError> {
+    let argv = [&["/bin/journalctl", "-b", "--no-pager"], words].concat();
+    Ok(guest.run(&argv, LONG)?.out)
 }
 
 /// The version of the image that is built for the tests first.
@@ -227,15 +221,18 @@ pub(crate) const VERSION: &str = include_str!("../../buildroot/VERSION");
 
 /// The folder of a build of the image.
 pub(crate) fn image(version: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/image-test");
-    let folder = root.join(version.trim());
-    let hint = "`make image-for-tests` builds it, as `make test` does";
-    assert!(
-        folder.join("disk.img").is_file(),
-        "{}: {hint}",
-        folder.display()
-    );
+    let mut folder = built(version.trim(), "disk.img");
+    folder.pop();
     folder
+}
+
+/// A file of a build of the image.
+pub(crate) fn built(version: &str, name: &str) -> PathBuf {
+    let builds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/image-test");
+    let file = builds.join(version).join(name);
+    let hint = "`make image-for-tests` builds it, as `make test` does";
+    assert!(file.is_file(), "{}: {hint}", file.display());
+    file
 }
 
 /// How often something is tried: as `make image-test` has it, or a part of that, which `make test` has time

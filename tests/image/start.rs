@@ -8,7 +8,7 @@ use platen_bed::process;
 use platen_bed::qemu::{Clock, Guest, ImageOptions, Partition, Start};
 
 use crate::box_in_guest::{CARD, GuestBox, READER_ANSWERS};
-use crate::image_under_test::{BoxDisk, LONG};
+use crate::image_under_test::{BoxDisk, LONG, journal_of};
 
 /// As [`Start::Kept`], by the clock of a small board: what is printed is what the box needs.
 fn options() -> ImageOptions {
@@ -50,6 +50,7 @@ fn a_new_box_starts_whole_prints_for_a_badge_and_stays_itself() {
 
     let mut seat = machine.open_with(&options());
     is_whole(&mut seat.guest, "later start");
+    udev_may_come_late(&mut seat.guest);
     assert_eq!(seat.guest.read("/etc/machine-id").unwrap(), id);
     let taken = seat.guest.read("/etc/platen/node.toml").unwrap();
     assert_eq!(String::from_utf8_lossy(&taken), right);
@@ -76,15 +77,7 @@ fn is_whole(guest: &mut Guest, which: &str) {
         "--plain",
         "--no-legend",
     ]);
-    let journal = guest
-        .output(&[
-            "/bin/journalctl",
-            "-b",
-            "--no-pager",
-            "-o",
-            "short-monotonic",
-        ])
-        .unwrap();
+    let journal = journal_of(guest, &["-o", "short-monotonic"]).unwrap();
     assert_eq!(
         (state.out.trim(), failed.unwrap().trim()),
         ("running", ""),
@@ -112,6 +105,21 @@ fn is_whole(guest: &mut Guest, which: &str) {
     if std::env::var("PLATEN_IMAGE_BLAME").is_ok() {
         blame(guest);
     }
+}
+
+/// `data` makes the mapped device without udev, which meets it sooner or later than what is mounted from it.
+fn udev_may_come_late(guest: &mut Guest) {
+    let daemon = ["/bin/systemctl", "show", "--property=MainPID", "platend"];
+    let before = guest.output(&daemon).unwrap();
+    let met = [
+        "/bin/udevadm",
+        "trigger",
+        "--settle",
+        "--action=add",
+        "/dev/mapper/platen-data",
+    ];
+    guest.output(&met).unwrap();
+    assert_eq!(guest.output(&daemon).unwrap(), before);
 }
 
 /// What a start spent its time on, for whoever wants it shorter.

@@ -14,7 +14,7 @@ use platen_bed::qemu::{
 use platen_bed::{process, wait};
 
 use crate::documented;
-use crate::image_under_test::{BoxDisk, LONG, await_ready, header_of_data, luks_dump};
+use crate::image_under_test::{BoxDisk, LONG, await_ready, header_of_data, journal_of, luks_dump};
 
 /// What the administrator puts on the first partition: an address, as nobody gives one here. It would suit the
 /// printers' card as well.
@@ -144,16 +144,7 @@ fn the_daemon_is_refused_what_root_can_do(guest: &mut Guest) {
         .run(&["/bin/systemctl", "start", "platen-probe.service"], LONG)
         .unwrap();
     assert_eq!(ran.status, 0, "{}", ran.messages);
-    let journal = [
-        "/bin/journalctl",
-        "-b",
-        "--no-pager",
-        "-o",
-        "cat",
-        "-u",
-        "platen-probe.service",
-    ];
-    let in_unit = guest.output(&journal).unwrap();
+    let in_unit = journal_of(guest, &["-o", "cat", "-u", "platen-probe.service"]).unwrap();
 
     let results = |text: &str, word: &str| {
         let lines = text.lines().filter_map(|line| line.strip_prefix(word));

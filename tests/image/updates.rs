@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use crate::box_in_guest::GuestBox;
 use crate::image_under_test::{
-    BoxDisk, LONG, VERSION, await_end, await_examined, ends_within, journal, sit_down, tries,
+    BoxDisk, LONG, VERSION, await_end, await_examined, built, ends_within, journal, sit_down, tries,
 };
 
 /// Builds that tests/image/make.sh makes bundles of: a good release, and one whose daemon ends at once.
@@ -205,14 +205,7 @@ fn begin(guest: &mut Guest, version: &str) {
 }
 
 fn bundle_of(version: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/image-test");
-    let file = root.join(version).join(format!("{version}.raucb"));
-    assert!(
-        file.is_file(),
-        "{}: `make image-for-tests` builds it",
-        file.display()
-    );
-    file
+    built(version, &format!("{version}.raucb"))
 }
 
 /// Gives the running box a USB stick with the bundle of a build.

@@ -14,6 +14,7 @@ mod cuts;
 mod documented;
 mod image_under_test;
 mod keys;
+mod network;
 mod ssh;
 mod start;
 mod threats;

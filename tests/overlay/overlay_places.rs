@@ -188,4 +188,11 @@ fn overlay_passes_on_the_name_servers_that_the_network_told() {
         "DNS=192.0.2.1;reboot $(id) 192.0.2.2\nDOMAINS=`id` a|b\n",
     );
     assert_eq!(read(&bench), "nameserver 192.0.2.2\n");
+
+    // The network tells something else while the script waits: systemd does not say so then.
+    let state = bench.at("run/systemd/netif/state").display().to_string();
+    let told = "DNS=192.0.2.9";
+    let tells = format!("busybox grep -q {told} {state} || echo {told} > {state}");
+    bench.stub("sleep", &tells);
+    assert_eq!(read(&bench), "nameserver 192.0.2.9\n");
 }

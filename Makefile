@@ -57,7 +57,7 @@ build: deps ## Build everything, for work on it (TARGET=aarch64-unknown-linux-gn
 
 # The same programs for a guest of the test bed, built in a fraction of the time.
 .PHONY: guest-aarch64
-guest-aarch64:
+guest-aarch64: deps
 	@board/cross.sh aarch64-unknown-linux-gnu build --profile guest -p platen-node -p platen-ctl -p platen-guest
 
 release: deps ## Build everything, optimised
@@ -69,7 +69,7 @@ run: build ## An office on this machine: box, printer, client (ONCE=1 ends after
 qemu: build guest-kernels ## The box in a guest with a real kernel's device files, and a shell in it
 	@exec target/debug/platen-qemu
 
-check: ## Format, lints and documentation, without tests
+check: deps ## Format, lints and documentation, without tests
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 	@$(CARGO) clippy -p platen-hal-linux --features rpi --all-targets --quiet -- -D warnings
@@ -95,7 +95,12 @@ IMAGE_TEST_ONLY := package(platen-tests) & binary(image) & \
 image-test: image-for-tests ## Start the image in QEMU: all of it, cuts and updates in full number
 	@PLATEN_CUTS=full $(CARGO) nextest run --workspace --profile image -E 'binary(image)'
 
-test: build check guest-kernels guest-aarch64 image-for-tests ## Everything: format, lints, all tests with real CUPS, Avahi and guests in QEMU
+# What is downloaded, what is compiled and what is packed hardly get in each other's way, two at a time.
+.PHONY: ready-to-test
+ready-to-test: guest-kernels build guest-aarch64 check image-for-tests
+
+test: ## Everything: format, lints, all tests with real CUPS, Avahi and guests in QEMU
+	@$(MAKE) -j2 ready-to-test
 	@$(CARGO) nextest run --workspace -E 'not ($(IMAGE_TEST_ONLY))'
 	@echo "left to make image-test: more power cuts, updates that are cut, a slot that rots, a TPM, factory resets, SSH, DHCP"
 	@$(CARGO) test --workspace --doc --quiet

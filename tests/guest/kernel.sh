@@ -48,7 +48,7 @@ simulated_lines() {
   headers=$place/root/usr/src/linux-headers-$version
   sed -i "s|/usr/src/|$place/root/usr/src/|" "$headers/Makefile"
   # Debian names the compiler that the kernel was built with; any other near it will do.
-  make -s -C "$headers" M="$lines" CC="$(command -v gcc-12 || command -v cc)" modules 2>&1 \
+  env -u MAKEFLAGS make -s -C "$headers" M="$lines" CC="$(command -v gcc-12 || command -v cc)" modules 2>&1 \
     | { grep -v '^Skipping BTF' >&2 || true; } # only programs for BPF need it
   mkdir -p "$place/root/lib/modules/$version/extra"
   cp "$lines"/*.ko "$place/root/lib/modules/$version/extra/"

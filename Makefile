@@ -89,7 +89,7 @@ image-for-tests: build guest-kernels
 
 # Starts of the image that take minutes each.
 IMAGE_TEST_ONLY := package(platen-tests) & binary(image) & \
-  (test(cuts_of_a_disk_without) | test(an_update_that_is_cut) | test(when_its_slot_rots) | test(a_box_with_a_tpm) | \
+  (test(cuts_of_a_disk_without) | test(drops_its_journal) | test(an_update_that_is_cut) | test(when_its_slot_rots) | test(a_box_with_a_tpm) | \
   test(a_factory_reset) | test(the_administrator_s_key) | test(the_house_s_dhcp))
 
 image-test: image-for-tests ## Start the image in QEMU: all of it, cuts and updates in full number
@@ -102,7 +102,7 @@ ready-to-test: guest-kernels build guest-aarch64 check image-for-tests
 test: ## Everything: format, lints, all tests with real CUPS, Avahi and guests in QEMU
 	@$(MAKE) -j2 ready-to-test
 	@$(CARGO) nextest run --workspace -E 'not ($(IMAGE_TEST_ONLY))'
-	@echo "left to make image-test: more power cuts, updates that are cut, a slot that rots, a TPM, factory resets, SSH, DHCP"
+	@echo "left to make image-test: more power cuts, dropped journals, updates that are cut, a slot that rots, a TPM, factory resets, SSH, DHCP"
 	@$(CARGO) test --workspace --doc --quiet
 	@echo "all tests passed"
 

@@ -95,12 +95,7 @@ IMAGE_TEST_ONLY := package(platen-tests) & binary(image) & \
 image-test: image-for-tests ## Start the image in QEMU: all of it, cuts and updates in full number
 	@PLATEN_CUTS=full $(CARGO) nextest run --workspace --profile image -E 'binary(image)'
 
-# What is downloaded, what is compiled and what is packed hardly get in each other's way, two at a time.
-.PHONY: ready-to-test
-ready-to-test: guest-kernels build guest-aarch64 check image-for-tests
-
-test: ## Everything: format, lints, all tests with real CUPS, Avahi and guests in QEMU
-	@$(MAKE) -j2 ready-to-test
+test: build check guest-kernels guest-aarch64 image-for-tests ## Everything: format, lints, all tests with real CUPS, Avahi and guests in QEMU
 	@$(CARGO) nextest run --workspace -E 'not ($(IMAGE_TEST_ONLY))'
 	@echo "left to make image-test: more power cuts, dropped journals, updates that are cut, a slot that rots, a TPM, factory resets, SSH, DHCP"
 	@$(CARGO) test --workspace --doc --quiet
